@@ -1,0 +1,1 @@
+"""The two-stage clean room."""
