@@ -15,7 +15,8 @@ FORMAT_VERSION = 1
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A frozen value with a canonical JSON form. Unknown members are an error, never ignored.
 
-    Subclasses repeat `frozen=True, kw_only=True`: msgspec does not inherit the second, mypy the first.
+    Subclasses repeat `frozen=True, kw_only=True`: msgspec does not inherit the second, and mypy
+    wants the first.
     """
 
 
