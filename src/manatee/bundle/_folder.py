@@ -1,0 +1,147 @@
+"""A run bundle on disk: plain files that anyone can open.
+
+run.dsse.json   in-toto Statement of the run, signed in the guest
+evidence.json   evidence of purpose `result`, binding that signature's key
+manifest.json   the job manifest; its SHA-256 is the job digest
+workspace/      the code that ran
+outputs/        what came out, the executed notebook among it
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from manatee.bundle._statement import read_statement
+from manatee.errors import BundleError, ConflictError, InputError
+from manatee.records import (
+    MAX_JSON_BYTES,
+    Digest,
+    GuestResult,
+    OutputFile,
+    canonical_json,
+    unbase64,
+)
+from manatee.workspace import pack, unpack
+
+MAX_OUTPUT_BYTES = 512 << 20
+"""Largest output file that is read back, in bytes."""
+
+_PLAIN_FILES = ("run.dsse.json", "evidence.json", "manifest.json")
+_FOLDERS = ("workspace", "outputs")
+
+
+@dataclass(frozen=True)
+class BundleContents:
+    """A bundle's bytes, read but not believed.
+
+    Attributes:
+        workspace_digest: Digest of the workspace packed again; None where it cannot be packed.
+        workspace_problem: Why not.
+        unexpected: Names of entries that no bundle has.
+    """
+
+    envelope: bytes
+    evidence: bytes
+    manifest: bytes
+    workspace_digest: Digest | None
+    workspace_problem: str
+    workspace_files: Mapping[str, bytes]
+    outputs: Mapping[str, bytes]
+    unexpected: tuple[str, ...]
+
+
+def write_bundle(
+    folder: Path, *, result: GuestResult, workspace_archive: Path, outputs: tuple[OutputFile, ...]
+) -> None:
+    """Write a bundle as a new folder: whole, or not at all.
+
+    Raises:
+        ConflictError: The folder exists.
+        BundleError: The result carries no proof.
+        WorkspaceError: The archive is not the manifest's.
+    """
+    if result.envelope is None or result.evidence is None:
+        raise BundleError("the run left no signed statement; there is nothing to prove.")
+    if folder.exists():
+        raise ConflictError(f"{folder} exists.", hint="Choose another folder.")
+    envelope = unbase64(result.envelope)
+    statement, _, _ = read_statement(envelope)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        (staging / "run.dsse.json").write_bytes(envelope)
+        (staging / "evidence.json").write_bytes(canonical_json(result.evidence))
+        (staging / "manifest.json").write_bytes(canonical_json(statement.predicate.manifest))
+        unpack(
+            workspace_archive,
+            staging / "workspace",
+            expected=statement.predicate.manifest.workspace_digest,
+        )
+        (staging / "outputs").mkdir()
+        for output in outputs:
+            path = staging / "outputs" / output.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(output.data)
+        staging.chmod(0o755)
+        staging.rename(folder)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        with os.fdopen(descriptor, "rb") as stream:
+            data = stream.read(limit + 1)
+    except OSError as error:
+        raise BundleError(f"{path.name} is missing from the bundle or unreadable.") from error
+    if len(data) > limit:
+        raise BundleError(f"{path.name} is larger than {limit} bytes.")
+    return data
+
+
+def _tree(folder: Path) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink():
+            raise BundleError(f"{folder.name}/ holds a symbolic link.")
+        if path.is_file():
+            files[path.relative_to(folder).as_posix()] = _read(path, MAX_OUTPUT_BYTES)
+    return files
+
+
+def read_bundle(folder: Path) -> BundleContents:
+    """Read a bundle without believing anything in it.
+
+    Raises:
+        BundleError: It is not a bundle: a file is missing, a link, or too large.
+    """
+    if not folder.is_dir():
+        raise BundleError(f"{folder} is not a run bundle: it is no folder.")
+    plain = {name: _read(folder / name, 4 * MAX_JSON_BYTES) for name in _PLAIN_FILES}
+    for name in _FOLDERS:
+        if not (folder / name).is_dir() or (folder / name).is_symlink():
+            raise BundleError(f"the bundle has no folder {name}/.")
+    problem, digest = "", None
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            digest = pack(folder / "workspace", Path(scratch) / "workspace.tar")
+        except InputError as error:
+            problem = error.message
+    known = {*_PLAIN_FILES, *_FOLDERS}
+    return BundleContents(
+        envelope=plain["run.dsse.json"],
+        evidence=plain["evidence.json"],
+        manifest=plain["manifest.json"],
+        workspace_digest=digest,
+        workspace_problem=problem,
+        workspace_files=_tree(folder / "workspace"),
+        outputs=_tree(folder / "outputs"),
+        unexpected=tuple(sorted(item.name for item in folder.iterdir() if item.name not in known)),
+    )
