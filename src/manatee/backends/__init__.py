@@ -11,6 +11,7 @@ from manatee.backends._interface import (
     Handle,
     Plan,
 )
+from manatee.backends._naming import check_inputs, guest_name
 
 __all__ = [
     "Assurance",
@@ -22,4 +23,6 @@ __all__ = [
     "GuestStatus",
     "Handle",
     "Plan",
+    "check_inputs",
+    "guest_name",
 ]

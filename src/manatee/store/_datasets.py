@@ -1,0 +1,111 @@
+"""The catalogue: what providers have published."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from manatee._clock import Clock, timestamp
+from manatee.errors import ConflictError, UnknownDatasetError
+from manatee.records import (
+    CatalogueEntry,
+    DatasetPublication,
+    canonical_json,
+    dataset_version,
+    digest_record,
+    read_record,
+)
+from manatee.store._database import Database
+from manatee.store._schema import DatasetRow
+
+_MAX_PUBLICATION_BYTES = 16 << 20
+
+
+def _entry(row: DatasetRow) -> CatalogueEntry:
+    publication = read_record(
+        row.publication.encode(),
+        DatasetPublication,
+        what="stored publication",
+        max_bytes=_MAX_PUBLICATION_BYTES,
+    )
+    return CatalogueEntry(
+        publication=publication,
+        version=row.version,
+        twin_version=row.twin_version,
+        output_policy_digest=row.output_policy_digest,
+        published_at=row.published_at,
+    )
+
+
+class Datasets:
+    """Published data set versions; they never change, and a newer one stands before an older."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def publish(self, publication: DatasetPublication) -> CatalogueEntry:
+        """Publish a version. Publishing exactly the same again changes nothing.
+
+        The caller has checked that the publication is the provider's own and that its blobs are
+        present.
+
+        Raises:
+            ConflictError: The name is another provider's, or the version was published with other
+                details.
+        """
+        version = dataset_version(publication.dataset)
+        text = canonical_json(publication).decode()
+        name, provider = publication.dataset.name, publication.dataset.provider
+        with self._database.write() as session:
+            holder = session.scalars(
+                select(DatasetRow.provider).where(DatasetRow.name == name).limit(1)
+            ).one_or_none()
+            if holder not in (None, provider):
+                raise ConflictError(f"the data set name {name!r} is taken by another provider.")
+            row = session.scalars(
+                select(DatasetRow).where(DatasetRow.version == version)
+            ).one_or_none()
+            if row is None:
+                row = DatasetRow(
+                    name=name,
+                    provider=provider,
+                    version=version,
+                    twin_version=dataset_version(publication.twin),
+                    output_policy_digest=digest_record(publication.output_policy),
+                    publication=text,
+                    published_at=timestamp(self._clock()),
+                )
+                session.add(row)
+                session.flush()
+            elif row.publication != text:
+                raise ConflictError(
+                    "this version was published before with another twin, policy or broker.",
+                    hint="Seal the table again; that makes a new version.",
+                )
+            return _entry(row)
+
+    def latest(self) -> list[CatalogueEntry]:
+        """Return the newest version of every data set, by name."""
+        newest: dict[str, DatasetRow] = {}
+        with self._database.read() as session:
+            for row in session.scalars(select(DatasetRow).order_by(DatasetRow.number)):
+                newest[row.name] = row
+            return [_entry(newest[name]) for name in sorted(newest)]
+
+    def get(self, name: str, version: str | None = None) -> CatalogueEntry:
+        """Return one version, or the newest.
+
+        Raises:
+            UnknownDatasetError: No such data set or version.
+        """
+        wanted = select(DatasetRow).where(DatasetRow.name == name)
+        if version is not None:
+            wanted = wanted.where(DatasetRow.version == version)
+        with self._database.read() as session:
+            row = session.scalars(wanted.order_by(DatasetRow.number.desc()).limit(1)).one_or_none()
+            if row is None:
+                what = "" if version is None else " in the version asked for"
+                raise UnknownDatasetError(
+                    f"there is no data set {name!r}{what}.", hint="See the catalogue for names."
+                )
+            return _entry(row)
