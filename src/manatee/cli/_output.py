@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ import msgspec
 from manatee.errors import ManateeError, meaning
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     """Form of a command's answer."""
 
     TABLE = "table"

@@ -9,9 +9,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from manatee.errors import SealingError
+from manatee.sealing._data_key import new_data_key
 from manatee.sealing._hpke import (
     DATA_KEY_BYTES,
-    new_data_key,
     new_session_keys,
     open_from_session,
     public_of,

@@ -11,7 +11,6 @@ import io
 import tarfile
 from collections.abc import Iterable, Sequence
 
-import msgspec
 import pyrage
 
 from manatee.errors import MalformedError, SealingError, TooLargeError

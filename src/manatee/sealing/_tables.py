@@ -57,9 +57,7 @@ def seal_table(
     return _write(table, folder, key)
 
 
-def write_plain(
-    table: pa.Table | pa.RecordBatchReader, folder: Path
-) -> tuple[FileEntry, ...]:
+def write_plain(table: pa.Table | pa.RecordBatchReader, folder: Path) -> tuple[FileEntry, ...]:
     """Write a table as plain Parquet, for twins. Arguments and errors as `seal_table`."""
     return _write(table, folder, None)
 
@@ -84,7 +82,10 @@ def unseal_to_arrow(
             removed then.
     """
     check_folder(folder, files)
-    target.touch(mode=0o600, exist_ok=False)
+    try:
+        target.touch(mode=0o600, exist_ok=False)
+    except OSError as error:
+        raise SealingError("the table's target exists or cannot be made.") from error
     try:
         with _translated(), pa.OSFile(str(target), "wb") as sink:
             _copy(folder, files, key, sink)
@@ -149,9 +150,7 @@ def _write(
     return (describe(folder, TABLE_FILE),)
 
 
-def _write_parquet(
-    table: pa.Table | pa.RecordBatchReader, path: Path, key: bytes | None
-) -> None:
+def _write_parquet(table: pa.Table | pa.RecordBatchReader, path: Path, key: bytes | None) -> None:
     schema = table.schema.remove_metadata()
     batches = table.to_batches(ROW_GROUP_ROWS) if isinstance(table, pa.Table) else table
     properties = None if key is None else encryption(key, leaf_columns(schema))

@@ -67,8 +67,9 @@ class Jobs:
         self._changes = changes
 
     def submit(self, manifest: JobManifest, *, max_queued_jobs: int) -> Job:
-        """Take in a job; durable when this returns. Quota, uniqueness and data sets are checked
-        in the same transaction.
+        """Take in a job; durable when this returns.
+
+        Quota, uniqueness and data sets are checked in the same transaction.
 
         Raises:
             DuplicateSubmissionError: The same manifest was submitted before.

@@ -30,7 +30,7 @@ class Leases:
         self._clock = clock
         self._changes = changes
 
-    def _free(self, now: float) -> Select[tuple[JobRow]]:
+    def _free(self, now: float) -> Select[JobRow]:
         return (
             select(JobRow)
             .where(

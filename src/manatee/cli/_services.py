@@ -1,0 +1,107 @@
+"""`manatee serve`: API, reconciler and an embedded key broker in one process; and how to start it.
+
+The embedded broker is mounted at `/keybroker` if the home folder holds one. A provider who wants
+the operator out of reach of its keys runs `manatee keybroker serve` on a machine of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from manatee._clock import monotonic, system_clock
+from manatee.errors import ServiceUnreachableError
+from manatee.keybroker import asgi_app, open_broker
+from manatee.records import canonical_json, parse_json
+from manatee.settings import PREFIX, Settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+SIMULATED_DEVICE_FOLDER = "simulated-tee"
+START_SECONDS = 60
+STOP_SECONDS = 30
+
+
+def mount_key_broker(app: FastAPI, settings: Settings) -> bool:
+    """Mount the broker of the home folder, if there is one, at `/keybroker`.
+
+    Raises:
+        SettingsError: The broker has no policy.
+    """
+    folder = settings.home / "keybroker"
+    if not (folder / "broker.json").exists():
+        return False
+    import structlog
+
+    logger = structlog.get_logger("keybroker")
+
+    def log(event: str, values: dict[str, object]) -> None:
+        logger.info(event, **values)
+
+    broker = open_broker(folder, clock=system_clock, log=log, insecure_settings=settings.insecure())
+    app.mount("/keybroker", asgi_app(broker))
+    return True
+
+
+def announce(settings: Settings, url: str) -> None:
+    """Write `service.json` into the home folder: how others on this machine find the service."""
+    path = settings.home / "service.json"
+    temporary = path.with_suffix(".new")
+    temporary.write_bytes(canonical_json({"url": url, "pid": os.getpid()}))
+    temporary.replace(path)
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """Return settings as the environment variables that give them."""
+    values = {}
+    for item in fields(settings):
+        value = getattr(settings, item.name)
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        values[PREFIX + item.name.upper()] = text
+    return values
+
+
+@contextmanager
+def running_service(settings: Settings, *, log: Path) -> Iterator[str]:
+    """Run `manatee serve` in a process of its own while the block runs.
+
+    Yields:
+        Its base URL.
+
+    Raises:
+        ServiceUnreachableError: It did not come up; the end of its log is in the message.
+    """
+    announced = settings.home / "service.json"
+    announced.unlink(missing_ok=True)
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "manatee.cli", "serve"],
+            env={"PATH": os.defpath, **environment_of(settings)},
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        deadline = monotonic() + START_SECONDS
+        while not announced.exists():
+            if process.poll() is not None or monotonic() > deadline:
+                end = log.read_text(errors="replace")[-800:]
+                raise ServiceUnreachableError(f"the service did not start: {end}")
+            time.sleep(0.02)
+        yield str(parse_json(announced.read_bytes())["url"])
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
