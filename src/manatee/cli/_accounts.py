@@ -26,3 +26,19 @@ def add_account(home: Path, name: str, roles: tuple[Role, ...], *, life: timedel
         return store.accounts.issue_token(name, expires_at=system_clock() + life)
     finally:
         store.close()
+
+
+def trust_approver(home: Path, provider: str, public_key: str) -> None:
+    """Let approvals by this key (base64) move the provider's jobs on. Idempotent.
+
+    The control plane only keeps order with it; the key broker holds its own list.
+
+    Raises:
+        NotFoundError: No such account.
+        MalformedError: Not an Ed25519 public key in base64.
+    """
+    store = open_store(home, clock=system_clock)
+    try:
+        store.accounts.add_approval_key(provider, public_key)
+    finally:
+        store.close()

@@ -13,15 +13,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from manatee._clock import system_clock, timestamp
-from manatee.attestation import ReferenceValues, SimulatedDevice
-from manatee.bundle import TrustAnchors, Verification, write_trust
-from manatee.cli._accounts import add_account
-from manatee.cli._people import new_approver_key, new_researcher_identity
+from manatee.bundle import Verification
+from manatee.cli._local_room import BROKER, PROJECT, PROVIDER, RESEARCHER, make_local_room
 from manatee.cli._provider import BrokerAddress, PrivacyBudget, prepare_dataset, publish
 from manatee.cli._researcher import (
     RehearsalOutcome,
@@ -36,18 +32,12 @@ from manatee.cli._services import SIMULATED_DEVICE_FOLDER, running_service
 from manatee.cli._timeline import Timeline
 from manatee.cli._verify import verify
 from manatee.errors import BackendUnavailableError, ConflictError, JobFailedError, ManifestError
-from manatee.keybroker import create_broker, write_policy
-from manatee.outputs import DEFAULT_POLICY
-from manatee.policy import ACCEPT_SIMULATED, REAL_BELOW_HARDWARE, ReleasePolicy
 from manatee.records import (
     DatasetPublication,
     JobAnswer,
     Label,
     OutputFile,
-    Tier,
-    digest_record,
     parse_json,
-    to_base64,
 )
 from manatee.runtime import runtime_digest
 from manatee.settings import Settings
@@ -58,13 +48,9 @@ if TYPE_CHECKING:
     from manatee.client import ManateeClient
     from manatee.provisioning import Contract
 
-PROVIDER = "insurer"
-RESEARCHER = "researcher"
-BROKER = "insurer-broker"
-PROJECT = "charges"
 BUDGET = PrivacyBudget(epsilon=1.0, delta=1e-9)
 MARKER = ".manatee-demo"
-TOKEN_LIFE = timedelta(days=1)
+GENERATOR_SEED = 2026
 
 
 @dataclass(frozen=True)
@@ -132,13 +118,38 @@ def _example() -> Path:
     raise ConflictError("the example notebook is missing from this installation.")
 
 
-def _read_input(options: DemoOptions) -> tuple[pa.Table, Contract, Label]:
-    from manatee.provisioning import insurance_contract, insured_persons, read_contract, read_table
+@dataclass(frozen=True)
+class _Input:
+    """The private table, its contract as parsed and as written, and its label."""
 
-    contract = read_contract(options.contract) if options.contract else insurance_contract()
+    table: pa.Table
+    contract: Contract
+    contract_text: str
+    label: Label
+
+
+def _read_input(options: DemoOptions) -> _Input:
+    from manatee.provisioning import (
+        MAX_ROWS,
+        insurance_contract_text,
+        insured_persons,
+        parse_contract,
+        read_contract,
+        read_table,
+    )
+
+    if options.contract is None:
+        text = insurance_contract_text()
+        contract = parse_contract(text.encode())
+    else:
+        contract = read_contract(options.contract)
+        text = options.contract.read_text()
     if options.table is None:
-        return insured_persons(n_records=options.n_records or 1338), contract, "synthetic"
-    return read_table(options.table, contract, max_rows=options.n_records), contract, "real"
+        table = insured_persons(options.n_records or 1338, seed=GENERATOR_SEED)
+        return _Input(table, contract, text, "synthetic")
+    table = read_table(options.table, contract, max_rows=options.n_records or MAX_ROWS)
+    # whatever the contract says: a table of somebody's own is treated as about people who exist
+    return _Input(table, contract, text, "real")
 
 
 @contextmanager
@@ -165,8 +176,10 @@ def run_demo(options: DemoOptions, settings: Settings, timeline: Timeline) -> De
     folder = options.folder.absolute()
     home = folder / "home"
     with timeline.step("provider", "Read the private table and its contract") as update:
-        table, contract, label = _read_input(options)
-        update(f"{table.num_rows} rows, {table.num_columns} columns, labelled {label}")
+        given = _read_input(options)
+        contract, label = given.contract, given.label
+        rows, columns = given.table.shape
+        update(f"{rows} rows, {columns} columns, labelled {label}")
     _prepare_folder(folder)
     device_folder = home / SIMULATED_DEVICE_FOLDER
     backend = SandboxBackend(folder / "rehearsal", device_folder=device_folder)
@@ -183,61 +196,26 @@ def run_demo(options: DemoOptions, settings: Settings, timeline: Timeline) -> De
         runtime = runtime_digest(settings.runtime, cache=home / "runtime-digests.json")
         update(runtime)
 
-    insecure = {ACCEPT_SIMULATED: True, REAL_BELOW_HARDWARE: label == "real"}
-    tokens = {
-        PROVIDER: add_account(home, PROVIDER, ("data_provider",), life=TOKEN_LIFE),
-        RESEARCHER: add_account(home, RESEARCHER, ("researcher",), life=TOKEN_LIFE),
-    }
-    approver = new_approver_key(folder / "provider" / "approver.json")
-    identity = new_researcher_identity(folder / "researcher" / "identity.json")
-    references = ReferenceValues(
-        runtime_digests=(runtime,),
-        roots={"simulated": (to_base64(SimulatedDevice.open(device_folder, system_clock).root()),)},
-    )
-    with timeline.step("provider", "Set up the key broker and its policy") as update:
-        broker_key = create_broker(home / "keybroker", BROKER)
-        now = system_clock()
-        write_policy(
-            home / "keybroker",
-            ReleasePolicy(
-                provider=PROVIDER,
-                minimum_tier=Tier.SIMULATED,
-                runtime_digests=(runtime,),
-                output_policy_digests=(digest_record(DEFAULT_POLICY),),
-                projects=(PROJECT,),
-                researchers=(RESEARCHER,),
-                approver_keys=(approver.public_key,),
-                valid_from=timestamp(now - timedelta(minutes=1)),
-                valid_until=timestamp(now + TOKEN_LIFE),
-            ),
-            references,
+    with timeline.step("everyone", "Make keys, accounts and the key broker's policy") as update:
+        room = make_local_room(
+            folder, runtime=settings.runtime, runtime_digest=runtime, label=label
         )
-        on = ", ".join(name for name, value in insecure.items() if value)
-        update(f"INSECURE, for this demo: {on}")
-    write_trust(
-        folder / "trust.json",
-        TrustAnchors(
-            minimum_tier=Tier.SIMULATED,
-            reference_values=references,
-            approvers={PROVIDER: (approver.public_key,)},
-        ),
-    )
-    service_settings = Settings(home=home, port=0, runtime=settings.runtime, **insecure)
+        update(f"INSECURE, for this demo: {', '.join(room.settings.insecure())}")
 
-    with _service(service_settings, folder, timeline) as url:
+    with _service(room.settings, folder, timeline) as url:
         from manatee.client import ManateeClient
 
-        provider = ManateeClient(url, tokens[PROVIDER])
-        researcher = ManateeClient(url, tokens[RESEARCHER])
-        provider.register_approval_key(approver.public_key)
+        provider = ManateeClient(url, room.provider_token)
+        researcher = ManateeClient(url, room.researcher_token)
         with timeline.step("provider", "Seal the table; make its twin") as update:
             publication = prepare_dataset(
-                table,
+                given.table,
                 contract,
                 folder / "provider" / contract.name,
                 provider=PROVIDER,
                 label=label,
-                broker=BrokerAddress(BROKER, f"{url}/keybroker", broker_key),
+                contract_text=given.contract_text,
+                broker=BrokerAddress(BROKER, f"{url}/keybroker", room.broker_public_key),
                 budget=BUDGET,
                 progress=update,
             )
@@ -256,7 +234,7 @@ def run_demo(options: DemoOptions, settings: Settings, timeline: Timeline) -> De
             purpose="How well do age, weight and smoking explain charges?",
             project=PROJECT,
             researcher=RESEARCHER,
-            recipient=identity.recipient,
+            recipient=room.identity.recipient,
         )
         with timeline.step("researcher", "Rehearse the notebook on the twin") as update:
             rehearsal = rehearse(
@@ -264,7 +242,7 @@ def run_demo(options: DemoOptions, settings: Settings, timeline: Timeline) -> De
                 client=researcher,
                 backend=backend,
                 runtime=settings.runtime,
-                identity=identity.identity,
+                identity=room.identity.identity,
                 progress=update,
             )
             if not rehearsal.exit.succeeded:
@@ -275,16 +253,16 @@ def run_demo(options: DemoOptions, settings: Settings, timeline: Timeline) -> De
             job = submit(work, client=researcher, runtime=runtime)
             update(f"job_digest {job.job_digest}")
         with timeline.step("provider", "Approve that digest (`manatee approve`)") as update:
-            _approve(job, url, tokens[PROVIDER], folder / "provider" / "approver.json")
+            _approve(job, url, room.provider_token, room.approver_key)
             update(f"{job.id}, signed by {PROVIDER}")
         job = _follow(researcher, job, timeline)
         with timeline.step("researcher", "Fetch outputs and proof") as update:
             outputs = fetch_bundle(
-                researcher, job.id, identity=identity.identity, folder=folder / "bundle"
+                researcher, job.id, identity=room.identity.identity, folder=folder / "bundle"
             )
             update(f"{len(outputs)} files, {_summary(outputs)}")
     with timeline.step("auditor", "Verify the run bundle, offline") as update:
-        verification = verify(folder / "bundle", folder / "trust.json")
+        verification = verify(folder / "bundle", room.trust)
         verification.require()
         update(f"{len(verification.checks)} checks; SIMULATED, not hardware")
     return DemoOutcome(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -28,7 +29,7 @@ def print_json(value: Any) -> None:
     sys.stdout.flush()
 
 
-def print_rows(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def print_rows(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     """Print a table: drawn on a terminal, tab-separated without ornament elsewhere."""
     if not sys.stdout.isatty():
         for row in (headings, *rows):

@@ -70,11 +70,11 @@ def _read(path: Path, what: str, command: str) -> bytes:
 
 def read_approver_key(path: Path) -> ApproverKey:
     """Read what `new_approver_key` wrote."""
-    data = _read(path, "approver key", "manatee keys new-approver")
+    data = _read(path, "approver key", "manatee new-approver-key")
     return read_record(data, ApproverKey, what="approver key")
 
 
 def read_identity(path: Path) -> Identity:
     """Read what `new_researcher_identity` wrote."""
-    data = _read(path, "researcher identity", "manatee keys new-researcher")
+    data = _read(path, "researcher identity", "manatee new-identity")
     return read_record(data, Identity, what="identity")

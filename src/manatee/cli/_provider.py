@@ -62,6 +62,7 @@ def prepare_dataset(
     *,
     provider: str,
     label: Label,
+    contract_text: str,
     broker: BrokerAddress,
     budget: PrivacyBudget,
     output_policy: OutputPolicy = DEFAULT_POLICY,
@@ -72,6 +73,7 @@ def prepare_dataset(
     Args:
         table: The private table; it must keep the contract.
         contract: Schema, ranges and categories, written by the provider.
+        contract_text: The same as the provider wrote it, for the catalogue.
         folder: Must not exist yet.
         provider: The provider's account name.
         label: Whether the table is about people who exist.
@@ -85,7 +87,7 @@ def prepare_dataset(
         ProvisioningError: The twin cannot be made within the budget.
         SealingError: The sealed table did not pass the scan for plaintext.
     """
-    from manatee.provisioning import contract_digest, make_twin, schema_digest
+    from manatee.provisioning import contract_digest, in_words, make_twin, schema_digest
     from manatee.sealing import new_data_key, seal_table, wrap_key, write_plain
 
     if folder.exists():
@@ -107,7 +109,11 @@ def prepare_dataset(
         sealed = msgspec.structs.replace(bare, wrapped_key=wrapped)
         progress("making the twin")
         twin = make_twin(
-            table, contract, epsilon=budget.epsilon, delta=budget.delta, progress=progress
+            table,
+            contract,
+            epsilon=budget.epsilon,
+            delta=budget.delta,
+            progress=lambda step, part: progress(f"{step} ({part:.0%})"),
         )
         publication = DatasetPublication(
             dataset=sealed,
@@ -119,14 +125,14 @@ def prepare_dataset(
                 contract_digest=sealed.contract_digest,
                 files=write_plain(twin.table, staging / "twin"),
             ),
-            contract=contract.text,
+            contract=contract_text,
             privacy_statement=msgspec.to_builtins(twin.statement),
             output_policy=output_policy,
             broker_id=broker.broker_id,
             broker_url=broker.url,
         )
         (staging / "publication.json").write_bytes(canonical_json(publication))
-        (staging / "privacy-statement.txt").write_text(twin.statement_text)
+        (staging / "privacy-statement.txt").write_text(in_words(twin.statement))
         staging.chmod(0o755)
         os.rename(staging, folder)
     except BaseException:
@@ -163,5 +169,6 @@ def publish(client: ManateeClient, folder: Path, progress: Callable[[str], None]
     for part, manifest in (("sealed", publication.dataset), ("twin", publication.twin)):
         for entry in manifest.files:
             progress(f"uploading {part}/{entry.path}")
-            client.upload_blob(folder / part / entry.path, digest=entry.sha256)
-    return client.publish_dataset(publication).version
+            if client.upload(folder / part / entry.path) != entry.sha256:
+                raise ConflictError(f"{part}/{entry.path} is not the file that was prepared.")
+    return client.publish(publication).version

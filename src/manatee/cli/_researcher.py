@@ -170,11 +170,7 @@ def rehearse(
     with packed(work) as (archive, digest, parameters):
         twins = archive.parent / "twins"
         for entry in entries:
-            twin = entry.publication.twin
-            for file in twin.files:
-                target = twins / twin.name / file.path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                client.download_twin(twin.name, file.path, target, digest=file.sha256)
+            client.download_twin(entry, twins / entry.publication.twin.name)
         manifest = _manifest(
             work,
             stage="rehearsal",
@@ -251,8 +247,8 @@ def submit(work: Work, *, client: ManateeClient, runtime: str) -> JobAnswer:
             runtime=runtime,
             parameters=parameters,
         )
-        client.upload_blob(archive, digest=digest)
-        answer = client.submit_job(manifest)
+        client.upload(archive)
+        answer = client.submit(manifest)
     if answer.job_digest != digest_record(manifest):
         raise ManifestError("the service answered for another job than the one submitted.")
     return answer
@@ -292,7 +288,7 @@ def fetch_bundle(
         sealed = scratch / "outputs.age"
         client.download_outputs(job_id, sealed)
         files = open_outputs(sealed.read_bytes(), identity)
-        client.download_workspace(job_id, scratch / "workspace.tar")
+        client.download_workspace(client.job(job_id), scratch / "workspace.tar")
         write_bundle(
             folder,
             result=client.result(job_id),

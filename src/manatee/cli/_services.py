@@ -7,11 +7,13 @@ the operator out of reach of its keys runs `manatee keybroker serve` on a machin
 from __future__ import annotations
 
 import os
+import platform
+import secrets
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -68,6 +70,93 @@ def environment_of(settings: Settings) -> dict[str, str]:
         text = str(value).lower() if isinstance(value, bool) else str(value)
         values[PREFIX + item.name.upper()] = text
     return values
+
+
+def serve(settings: Settings) -> None:
+    """Run everything until SIGINT or SIGTERM; requests and actions in hand are finished.
+
+    Raises:
+        RuntimeEnvironmentError: The runtime is missing or unlocked.
+        SettingsError: The address cannot be listened on, or the broker has no policy.
+        StoreError: The home folder cannot be used.
+    """
+    from manatee.api import create_app
+    from manatee.api import serve as serve_app
+    from manatee.backends import SandboxBackend
+    from manatee.reconciler import Reconciler
+    from manatee.runtime import runtime_digest
+    from manatee.store import open_store
+
+    _log_json()
+    settings.home.mkdir(parents=True, exist_ok=True)
+    runtime = runtime_digest(settings.runtime, cache=settings.home / "runtime-digests.json")
+    store = open_store(settings.home, clock=system_clock)
+    try:
+        backend = SandboxBackend(
+            settings.home / "guests", device_folder=settings.home / SIMULATED_DEVICE_FOLDER
+        )
+        app = create_app(store, settings, system_clock, runtimes={runtime})
+        mount_key_broker(app, settings)
+        reconciler = Reconciler(
+            store=store,
+            backends={backend.kind: backend},
+            runtimes={runtime: settings.runtime},
+            folder=settings.home / "jobs",
+            clock=system_clock,
+            owner=f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}",
+            lease_seconds=settings.lease_seconds,
+            poll_seconds=settings.poll_seconds,
+            max_jobs_in_flight=settings.max_jobs_in_flight,
+        )
+        with reconciler:
+            serve_app(
+                app,
+                host=settings.host,
+                port=settings.port,
+                on_started=lambda url: announce(settings, url),
+            )
+    finally:
+        (settings.home / "service.json").unlink(missing_ok=True)
+        store.close()
+
+
+def serve_key_broker(folder: Path, *, host: str, port: int, settings: Settings) -> None:
+    """Run one key broker alone until SIGINT or SIGTERM.
+
+    Raises:
+        SettingsError: The folder holds no broker, or no policy, or the address is taken.
+    """
+    from manatee.api import serve as serve_app
+
+    _log_json()
+    broker = open_broker(
+        folder, clock=system_clock, log=_broker_log(), insecure_settings=settings.insecure()
+    )
+    serve_app(asgi_app(broker), host=host, port=port, on_started=lambda url: print(url, flush=True))
+
+
+def _log_json() -> None:
+    import structlog
+
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def _broker_log() -> Callable[[str, dict[str, object]], None]:
+    import structlog
+
+    logger = structlog.get_logger("keybroker")
+
+    def log(event: str, values: dict[str, object]) -> None:
+        logger.info(event, **values)
+
+    return log
 
 
 @contextmanager

@@ -1,1 +1,5 @@
-"""TODO."""
+"""The typed HTTP client used by the command line and JupyterLab."""
+
+from manatee.client._client import ManateeClient
+
+__all__ = ["ManateeClient"]

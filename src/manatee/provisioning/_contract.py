@@ -8,7 +8,7 @@ column type is one class below `_COLUMN_TYPES`; a new type is one more entry the
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -184,7 +184,7 @@ def _category(node: yaml.Node, found: dict[str, yaml.Node], column: Column) -> C
         raise strict.refuse(
             found["categories"], f"categories must be 1 to {MAX_CATEGORIES}, each named once."
         )
-    return _with(column, categories=values)
+    return replace(column, categories=values)
 
 
 def _numeric(node: yaml.Node, found: dict[str, yaml.Node], column: Column) -> Column:
@@ -210,11 +210,7 @@ def _numeric(node: yaml.Node, found: dict[str, yaml.Node], column: Column) -> Co
         if not 0 <= decimals <= 9:
             raise strict.refuse(found["decimals"], "decimals must be 0 to 9.")
     unit = _optional_text(found, "unit")
-    return _with(column, minimum=low, maximum=high, bins=bins, decimals=decimals, unit=unit)
-
-
-def _with(column: Column, **changes: object) -> Column:
-    return Column(**{**column.__dict__, **changes})  # type: ignore[arg-type]  # typed by callers
+    return replace(column, minimum=low, maximum=high, bins=bins, decimals=decimals, unit=unit)
 
 
 def arrow_schema(contract: Contract) -> pa.Schema:
@@ -236,5 +232,4 @@ def schema_digest(contract: Contract) -> Digest:
 
 def contract_digest(contract: Contract) -> Digest:
     """Return the digest of everything the contract says, however it was written down."""
-    columns = [{**column.__dict__} for column in contract.columns]
-    return digest_record({"format": FORMAT, **contract.__dict__, "columns": columns})
+    return digest_record({"format": FORMAT, **asdict(contract)})

@@ -45,7 +45,7 @@ def parse_document(data: bytes) -> yaml.MappingNode:
         raise ContractError("a contract is UTF-8 text.") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        where = f"line {mark.line + 1}: " if mark else ""
+        where = "" if mark is None else f"line {mark.line + 1}: "
         raise ContractError(f"{where}not YAML: {error.problem or error.context}.") from error
     except (yaml.YAMLError, ValueError, IndexError) as error:
         raise ContractError("not YAML.") from error

@@ -22,6 +22,7 @@ from manatee.errors import (
     ManateeError,
     NotFoundError,
     StoreError,
+    TransitionError,
 )
 from manatee.jobs import JobState
 from manatee.reconciler._carry_out import AfterStep, Hands, view_of
@@ -193,7 +194,7 @@ class Reconciler:
             pause = self.advance(held.job_id)
         except ManateeError as error:
             _log.warning("job %s is tried again: %s", held.job_id, error.code)
-        except Exception:  # the worker's outermost boundary: one job's bug must not stop the others
+        except Exception:  # noqa: BLE001  # outermost boundary: one job's bug stops no other job
             _log.exception("job %s met an unexpected error and is tried again", held.job_id)
         finally:
             with self._lock:
@@ -241,6 +242,8 @@ class Reconciler:
             except LimitError:
                 self._store.leases.release(self._owner, job, again_in=0.0)
                 return None
+            except TransitionError:
+                raise  # a bug; looking again would not change it
             except ConflictError:
                 renewed = self._store.leases.renew(
                     self._owner, [job.id], seconds=self._lease_seconds

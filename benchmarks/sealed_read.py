@@ -1,0 +1,106 @@
+"""How much slower is reading a sealed table than reading the same table in plain Parquet?
+
+Every read is a process of its own; plain and sealed reads alternate, so that whatever else the
+machine does falls on both. Whole table, `iter_batches`, every column. Run:
+
+    python benchmarks/sealed_read.py --gib 1 --rounds 5
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from manatee.sealing import TABLE_FILE, new_data_key, seal_table, write_plain
+
+ROWS = 1 << 16
+GIB = 1 << 30
+
+READER = """
+import sys, time
+from pathlib import Path
+from manatee.sealing._kms import decryption
+import pyarrow.parquet as pq
+key = bytes.fromhex(sys.stdin.read())
+properties = decryption(key) if key else None
+started = time.perf_counter()
+with pq.ParquetFile(sys.argv[1], decryption_properties=properties, pre_buffer=False) as table:
+    size = sum(batch.nbytes for batch in table.iter_batches(batch_size=1 << 16))
+print(time.perf_counter() - started, size)
+"""
+
+
+def batches(n_bytes: int) -> Iterator[pa.RecordBatch]:
+    """Yield random rows of 6 columns (48 bytes and a category a row) until `n_bytes` are there."""
+    sampler = np.random.default_rng(0)
+    made = 0
+    while made < n_bytes:
+        columns: dict[str, pa.Array] = {
+            f"n{number}": pa.array(sampler.integers(0, 1 << 40, ROWS)) for number in range(3)
+        }
+        columns |= {f"x{number}": pa.array(sampler.normal(size=ROWS)) for number in range(3)}
+        columns["c"] = pa.array(sampler.choice(["north", "east", "south", "west"], ROWS))
+        batch = pa.record_batch(columns)
+        made += batch.nbytes
+        yield batch
+
+
+def read(folder: Path, key: bytes) -> tuple[float, int]:
+    """Read a table in a new process; return seconds and bytes of Arrow data."""
+    done = subprocess.run(
+        [sys.executable, "-c", READER, str(folder / TABLE_FILE)],
+        input=key.hex(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    seconds, size = done.stdout.split()
+    return float(seconds), int(size)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--gib", type=float, default=1.0, help="Arrow data of the table, in GiB")
+    parser.add_argument("--rounds", type=int, default=5, help="pairs of reads; one more warms up")
+    arguments = parser.parse_args()
+    n_bytes = int(arguments.gib * GIB)
+    key = new_data_key()
+    with tempfile.TemporaryDirectory() as scratch:
+        plain, sealed = Path(scratch, "plain"), Path(scratch, "sealed")
+        for folder in (plain, sealed):
+            folder.mkdir()
+        source = batches(n_bytes)
+        schema = next(source).schema
+        write_plain(pa.RecordBatchReader.from_batches(schema, batches(n_bytes)), plain)
+        seal_table(pa.RecordBatchReader.from_batches(schema, batches(n_bytes)), sealed, key)
+        pairs = [(read(plain, b""), read(sealed, key)) for _ in range(arguments.rounds + 1)][1:]
+    size = pairs[0][0][1]
+    plain_seconds = statistics.median(first[0] for first, _ in pairs)
+    sealed_seconds = statistics.median(second[0] for _, second in pairs)
+    ratio = statistics.median(second[0] / first[0] for first, second in pairs)
+    result = {
+        "arrow_bytes": size,
+        "rounds": arguments.rounds,
+        "plain_seconds": round(plain_seconds, 4),
+        "sealed_seconds": round(sealed_seconds, 4),
+        "ratio": round(ratio, 4),
+    }
+    print(json.dumps(result))
+    print(
+        f"plain {size / plain_seconds / (1 << 20):.0f} MiB/s, "
+        f"sealed {size / sealed_seconds / (1 << 20):.0f} MiB/s, "
+        f"sealed takes {ratio:.3f} times as long (medians of {arguments.rounds} pairs)"
+    )
+
+
+if __name__ == "__main__":
+    main()

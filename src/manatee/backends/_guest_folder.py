@@ -1,0 +1,217 @@
+"""A guest's state on the host's disk, shared by the backend and the guest's host process.
+
+Every file is written whole and flushed to disk before it appears under its name. The lock is held
+by the guest's host process for as long as it lives, whatever way it dies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from manatee.backends._interface import GuestInputs, GuestState, GuestStatus, Plan
+from manatee.errors import BackendError, MalformedError, TooLargeError
+from manatee.records import (
+    Cause,
+    DigestText,
+    GuestEvent,
+    GuestPlan,
+    GuestResult,
+    Record,
+    ResourceClass,
+    canonical_json,
+    read_record,
+)
+
+MAX_RESULT_BYTES = 16 << 20
+"""Cap of a guest's result: the run's statement with all manifests in it."""
+
+MAX_SPEC_BYTES = 64 << 20
+
+
+R = TypeVar("R", bound=Record)
+
+
+class GuestSpec(Record, frozen=True, kw_only=True):
+    """A launch as the guest's host process reads it; paths are absolute."""
+
+    format_version: Literal[1] = 1
+    guest_name: str
+    runtime_digest: DigestText
+    plan: GuestPlan
+    resources: ResourceClass
+    workspace: str
+    datasets: dict[str, str]
+    runtime: str
+    runtime_cache: str
+    broker_urls: dict[str, str]
+    device_folder: str
+    executor_argv: tuple[str, ...]
+
+
+class _Ended(Record, frozen=True, kw_only=True):
+    state: Literal["succeeded", "failed"]
+    cause: Cause | None = None
+
+
+class Traces(Record, frozen=True, kw_only=True):
+    """What a guest's host process leaves outside the folder, noted before it is made."""
+
+    staging: str
+    groups: tuple[str, ...]
+    """Bases of the control group hierarchies, v2 ones marked by a leading `2`, others by `1`."""
+
+
+def make_spec(
+    plan: Plan, *, runtime_cache: Path, device_folder: Path, executor_argv: tuple[str, ...]
+) -> GuestSpec:
+    """Write a plan down for another process."""
+    inputs: GuestInputs = plan.inputs
+    return GuestSpec(
+        guest_name=plan.guest_name,
+        runtime_digest=plan.runtime_digest,
+        plan=inputs.plan,
+        resources=inputs.resources,
+        workspace=str(inputs.workspace.absolute()),
+        datasets={name: str(path.absolute()) for name, path in inputs.datasets.items()},
+        runtime=str(inputs.runtime.absolute()),
+        runtime_cache=str(runtime_cache.absolute()),
+        broker_urls=dict(inputs.broker_urls),
+        device_folder=str(device_folder.absolute()),
+        executor_argv=executor_argv,
+    )
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's list of names to disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that it is there completely and durably, or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+class GuestFolder:
+    """One guest's folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.spec_file = path / "spec.json"
+        self.events_file = path / "events.jsonl"
+        self.result_file = path / "result.json"
+        self.outputs_file = path / "outputs.age"
+        self.log_file = path / "guest.log"
+        self.host_log_file = path / "guesthost.log"
+        self.cancel_file = path / "cancel"
+        self.started_file = path / "started"
+        self.refusal_file = path / "refusal"
+        self._status_file = path / "status.json"
+        self._key_file = path / "key-requested"
+        self._traces_file = path / "traces.json"
+
+    def exists(self) -> bool:
+        """Whether the guest is known here."""
+        return self.spec_file.exists()
+
+    def spec(self) -> GuestSpec:
+        """Read the launch back.
+
+        Raises:
+            BackendError: There is none, or it was damaged.
+        """
+        return self._read(self.spec_file, GuestSpec, MAX_SPEC_BYTES)
+
+    def result(self) -> GuestResult:
+        """Read the guest's result. Raises as `spec` does."""
+        return self._read(self.result_file, GuestResult, MAX_RESULT_BYTES)
+
+    def _read(self, path: Path, kind: type[R], max_bytes: int) -> R:
+        try:
+            return read_record(path.read_bytes(), kind, what=path.name, max_bytes=max_bytes)
+        except (OSError, MalformedError, TooLargeError) as error:
+            raise BackendError(f"the guest's {path.name} cannot be read.") from error
+
+    @contextmanager
+    def locked(self) -> Iterator[bool]:
+        """Hold the lock for a while; gives whether it was free. The folder may be gone."""
+        try:
+            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            yield False
+            return
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            os.close(descriptor)
+
+    def held(self) -> bool:
+        """Whether the guest's host process lives."""
+        with self.locked() as free:
+            return not free and self.path.exists()
+
+    def ended(self) -> GuestStatus | None:
+        """Return how the guest ended, or None while nobody has said so."""
+        if not self._status_file.exists():
+            return None
+        found = self._read(self._status_file, _Ended, 1000)
+        return GuestStatus(GuestState(found.state), found.cause, self.key_requested())
+
+    def write_ended(self, state: Literal["succeeded", "failed"], cause: Cause | None) -> None:
+        """Say how the guest ended; the last thing written. The first word stands."""
+        if not self._status_file.exists():
+            write_whole(self._status_file, canonical_json(_Ended(state=state, cause=cause)))
+
+    def key_requested(self) -> bool:
+        """Whether the guest may have asked a broker for a key."""
+        return self._key_file.exists()
+
+    def note_key_request(self) -> None:
+        """Record durably, before it happens, that the guest asks for a key."""
+        if not self._key_file.exists():
+            write_whole(self._key_file, b"")
+
+    def traces(self) -> Traces | None:
+        """Return what may lie outside the folder."""
+        if not self._traces_file.exists():
+            return None
+        return self._read(self._traces_file, Traces, 100_000)
+
+    def write_traces(self, traces: Traces) -> None:
+        """Note what is about to be made outside the folder."""
+        write_whole(self._traces_file, canonical_json(traces))
+
+    def append_event(self, event: GuestEvent) -> None:
+        """Add a progress event."""
+        with self.events_file.open("ab") as stream:
+            stream.write(canonical_json(event) + b"\n")
+
+    def events(self, after: int) -> list[GuestEvent]:
+        """Return events with `seq` > `after`, in order; a line half written is not there yet."""
+        try:
+            data = self.events_file.read_bytes()
+        except FileNotFoundError:
+            return []
+        lines = data.split(b"\n")[:-1]
+        found = (read_record(line, GuestEvent, what="guest event") for line in lines)
+        return [event for event in found if event.seq > after]

@@ -1,0 +1,50 @@
+"""The tree of commands, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from manatee.cli import _operator_commands, _provider_commands, _researcher_commands
+from manatee.cli._demo_command import demo
+from manatee.cli._output import Format, fail
+from manatee.cli._verify_command import verify
+from manatee.errors import ManateeError
+
+app = typer.Typer(
+    name="manatee",
+    help="A two-stage clean room: explore safe data, run once in a TEE on the private data.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command()(demo)
+app.command()(verify)
+_operator_commands.add_to(app)
+_provider_commands.add_to(app)
+_researcher_commands.add_to(app)
+
+
+def _wants_json(arguments: list[str]) -> bool:
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    return any(
+        (name in {"-o", "--output"} and value == "json") or name in {"-ojson", "--output=json"}
+        for name, value in pairs
+    )
+
+
+def run() -> None:
+    """Run one command. Never returns.
+
+    Exit codes: 0 done; 1 a defect of ours; others from the error table (`manatee.errors`).
+    """
+    arguments = sys.argv[1:]
+    form = Format.JSON if _wants_json(arguments) else Format.TABLE
+    try:
+        app(arguments)
+    except ManateeError as error:
+        sys.exit(fail(error, form))
+    except KeyboardInterrupt:
+        sys.stderr.write("manatee: interrupted.\n")
+        sys.exit(130)

@@ -1,0 +1,106 @@
+"""A whole clean room on one machine, for the demo, tests and benchmarks: everyone's keys at once.
+
+Real parties keep these apart; `manatee account`, `keybroker init`, `new-approver-key` and
+`new-identity` make the same things one by one. Evidence is simulated, so the embedded key broker
+is started with settings whose names say insecure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from manatee._clock import system_clock, timestamp
+from manatee.attestation import ReferenceValues, SimulatedDevice
+from manatee.bundle import TrustAnchors, write_trust
+from manatee.cli._accounts import add_account, trust_approver
+from manatee.cli._people import Identity, new_approver_key, new_researcher_identity
+from manatee.cli._services import SIMULATED_DEVICE_FOLDER
+from manatee.keybroker import create_broker, write_policy
+from manatee.outputs import DEFAULT_POLICY
+from manatee.policy import ReleasePolicy
+from manatee.records import Label, Tier, digest_record, to_base64
+from manatee.settings import Settings
+
+PROVIDER = "insurer"
+RESEARCHER = "researcher"
+BROKER = "insurer-broker"
+PROJECT = "charges"
+TOKEN_LIFE = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class LocalRoom:
+    """Where everything of a local clean room lies, and the secrets of its people."""
+
+    folder: Path
+    settings: Settings
+    provider_token: str
+    researcher_token: str
+    approver_key: Path
+    identity: Identity
+    broker_public_key: bytes
+
+    @property
+    def trust(self) -> Path:
+        """The trust file for this room's run bundles."""
+        return self.folder / "trust.json"
+
+
+def make_local_room(folder: Path, *, runtime: Path, runtime_digest: str, label: Label) -> LocalRoom:
+    """Set up accounts, keys, the key broker with its policy, and a trust file.
+
+    Args:
+        folder: Where; must not hold a room yet.
+        runtime: The runtime's folder.
+        runtime_digest: Its measurement: the only one the broker will release keys to.
+        label: Of the data; `real` needs one more insecure setting, since the tier is simulated.
+    """
+    home = folder / "home"
+    settings = Settings(
+        home=home,
+        port=0,
+        runtime=runtime,
+        insecure_accept_simulated_evidence=True,
+        insecure_release_real_data_below_hardware=label == "real",
+    )
+    provider_token = add_account(home, PROVIDER, ("data_provider",), life=TOKEN_LIFE)
+    researcher_token = add_account(home, RESEARCHER, ("researcher",), life=TOKEN_LIFE)
+    approver = new_approver_key(folder / "provider" / "approver.json")
+    trust_approver(home, PROVIDER, approver.public_key)
+    identity = new_researcher_identity(folder / "researcher" / "identity.json")
+
+    device = SimulatedDevice.open(home / SIMULATED_DEVICE_FOLDER, system_clock)
+    references = ReferenceValues(
+        runtime_digests=(runtime_digest,), roots={"simulated": (to_base64(device.root()),)}
+    )
+    broker_public_key = create_broker(home / "keybroker", BROKER)
+    now = system_clock()
+    policy = ReleasePolicy(
+        provider=PROVIDER,
+        minimum_tier=Tier.SIMULATED,
+        runtime_digests=(runtime_digest,),
+        output_policy_digests=(digest_record(DEFAULT_POLICY),),
+        projects=(PROJECT,),
+        researchers=(RESEARCHER,),
+        approver_keys=(approver.public_key,),
+        valid_from=timestamp(now - timedelta(minutes=1)),
+        valid_until=timestamp(now + TOKEN_LIFE),
+    )
+    write_policy(home / "keybroker", policy, references)
+    anchors = TrustAnchors(
+        minimum_tier=Tier.SIMULATED,
+        reference_values=references,
+        approvers={PROVIDER: (approver.public_key,)},
+    )
+    write_trust(folder / "trust.json", anchors)
+    return LocalRoom(
+        folder=folder,
+        settings=settings,
+        provider_token=provider_token,
+        researcher_token=researcher_token,
+        approver_key=folder / "provider" / "approver.json",
+        identity=identity,
+        broker_public_key=broker_public_key,
+    )
