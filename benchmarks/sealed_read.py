@@ -14,12 +14,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from manatee.provisioning import insured_persons
 from manatee.sealing import TABLE_FILE, new_data_key, seal_table, write_plain
 
 ROWS = 1 << 16
@@ -33,25 +34,44 @@ import pyarrow.parquet as pq
 key = bytes.fromhex(sys.stdin.read())
 properties = decryption(key) if key else None
 started = time.perf_counter()
-with pq.ParquetFile(sys.argv[1], decryption_properties=properties, pre_buffer=False) as table:
+with pq.ParquetFile(sys.argv[1], decryption_properties=properties, pre_buffer=True) as table:
     size = sum(batch.nbytes for batch in table.iter_batches(batch_size=1 << 16))
 print(time.perf_counter() - started, size)
 """
 
 
-def batches(n_bytes: int) -> Iterator[pa.RecordBatch]:
-    """Yield random rows of 6 columns (48 bytes and a category a row) until `n_bytes` are there."""
-    sampler = np.random.default_rng(0)
-    made = 0
+def random_rows(seed: int) -> pa.RecordBatch:
+    """Return the worst case: numbers that do not compress, so most time goes into bytes."""
+    sampler = np.random.default_rng(seed)
+    columns = {f"n{number}": sampler.integers(0, 1 << 40, ROWS) for number in range(3)}
+    floats = {f"x{number}": sampler.normal(size=ROWS) for number in range(3)}
+    return pa.record_batch({name: pa.array(c) for name, c in {**columns, **floats}.items()})
+
+
+def insurance_rows(seed: int) -> pa.RecordBatch:
+    """Return rows of the examples' table: small integers, categories, decimals."""
+    return insured_persons(ROWS, seed=seed).to_batches()[0]
+
+
+TABLES: dict[str, Callable[[int], pa.RecordBatch]] = {
+    "insurance": insurance_rows,
+    "random": random_rows,
+}
+
+
+def batches(table: str, n_bytes: int) -> Iterator[pa.RecordBatch]:
+    """Yield generated rows until `n_bytes` of Arrow data are there."""
+    made = seed = 0
     while made < n_bytes:
-        columns: dict[str, pa.Array] = {
-            f"n{number}": pa.array(sampler.integers(0, 1 << 40, ROWS)) for number in range(3)
-        }
-        columns |= {f"x{number}": pa.array(sampler.normal(size=ROWS)) for number in range(3)}
-        columns["c"] = pa.array(sampler.choice(["north", "east", "south", "west"], ROWS))
-        batch = pa.record_batch(columns)
+        batch = TABLES[table](seed)
         made += batch.nbytes
+        seed += 1
         yield batch
+
+
+def stream(table: str, n_bytes: int) -> pa.RecordBatchReader:
+    """Return the table as a stream; the same for the same arguments."""
+    return pa.RecordBatchReader.from_batches(TABLES[table](0).schema, batches(table, n_bytes))
 
 
 def read(folder: Path, key: bytes) -> tuple[float, int]:
@@ -70,6 +90,7 @@ def read(folder: Path, key: bytes) -> tuple[float, int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gib", type=float, default=1.0, help="Arrow data of the table, in GiB")
+    parser.add_argument("--table", choices=sorted(TABLES), default="insurance")
     parser.add_argument("--rounds", type=int, default=5, help="pairs of reads; one more warms up")
     arguments = parser.parse_args()
     n_bytes = int(arguments.gib * GIB)
@@ -78,16 +99,15 @@ def main() -> None:
         plain, sealed = Path(scratch, "plain"), Path(scratch, "sealed")
         for folder in (plain, sealed):
             folder.mkdir()
-        source = batches(n_bytes)
-        schema = next(source).schema
-        write_plain(pa.RecordBatchReader.from_batches(schema, batches(n_bytes)), plain)
-        seal_table(pa.RecordBatchReader.from_batches(schema, batches(n_bytes)), sealed, key)
+        write_plain(stream(arguments.table, n_bytes), plain)
+        seal_table(stream(arguments.table, n_bytes), sealed, key)
         pairs = [(read(plain, b""), read(sealed, key)) for _ in range(arguments.rounds + 1)][1:]
     size = pairs[0][0][1]
     plain_seconds = statistics.median(first[0] for first, _ in pairs)
     sealed_seconds = statistics.median(second[0] for _, second in pairs)
     ratio = statistics.median(second[0] / first[0] for first, second in pairs)
     result = {
+        "table": arguments.table,
         "arrow_bytes": size,
         "rounds": arguments.rounds,
         "plain_seconds": round(plain_seconds, 4),

@@ -111,7 +111,13 @@ def documented(
     elif status != 204:
         good["content"] = {media_type: {"schema": {"type": "string", "format": "binary"}}}
     found: dict[int | str, dict[str, Any]] = {status: good}
-    everywhere = (AuthenticationError, AuthorizationError, InputError, ManateeError, StoreError)
+    everywhere: tuple[type[ManateeError], ...] = (
+        AuthenticationError,
+        AuthorizationError,
+        InputError,
+        ManateeError,
+        StoreError,
+    )
     problem = {"$ref": _TEMPLATE.format(name="Problem")}
     for error in (*everywhere, *errors):
         found[meaning(error).http_status] = {

@@ -8,15 +8,19 @@ tier is the lowest there is.
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
 from manatee._clock import Clock, parse_timestamp, timestamp
@@ -24,6 +28,7 @@ from manatee.attestation._interface import (
     AttestationResult,
     Check,
     Claims,
+    Mark,
     ReferenceValues,
     check,
 )
@@ -108,9 +113,10 @@ class SimulatedDevice:
         Raises:
             AttestationError: The folder holds something else.
         """
-        if not (folder / "device.key").exists():
-            _make_device(folder, clock())
         try:
+            with _locked(folder):
+                if not (folder / "device.key").exists():
+                    _make_device(folder, clock())
             key = serialization.load_pem_private_key(
                 (folder / "device.key").read_bytes(), password=None
             )
@@ -123,6 +129,11 @@ class SimulatedDevice:
             ) from error
         if not isinstance(key, Ed25519PrivateKey):
             raise AttestationError("the simulated device's key is not Ed25519.")
+        if key.public_key() != device.public_key() or not _holds(device, authority):
+            raise AttestationError(
+                f"the files of the simulated device in {folder} do not belong together.",
+                hint="Remove the folder to make a new one; older run bundles keep their root.",
+            )
         return cls(key, device, authority, clock)
 
     def root(self) -> bytes:
@@ -172,8 +183,19 @@ def _certificate(
     )
 
 
-def _make_device(folder: Path, now: datetime) -> None:
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder: guests may start at once, and only one may make the device."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _make_device(folder: Path, now: datetime) -> None:
     authority_key = Ed25519PrivateKey.generate()
     device_key = Ed25519PrivateKey.generate()
     authority = _certificate(AUTHORITY, AUTHORITY, authority_key.public_key(), authority_key, now)
@@ -196,10 +218,33 @@ def _make_device(folder: Path, now: datetime) -> None:
         temporary.replace(folder / file_name)
 
 
+def _read_certificate(text: str) -> x509.Certificate:
+    """Read a certificate wholly: the library parses lazily, and raises what it likes later."""
+    try:
+        certificate = x509.load_der_x509_certificate(unbase64(text))
+        certificate.public_key()
+        _ = certificate.extensions, certificate.not_valid_before_utc
+        _ = certificate.not_valid_after_utc
+        if certificate.serial_number <= 0:
+            raise MalformedError("simulated evidence holds a certificate without serial number.")
+    except (
+        ValueError,
+        TypeError,
+        OverflowError,
+        CryptographyDeprecationWarning,  # an error where the process makes warnings errors
+        UnsupportedAlgorithm,
+        x509.InvalidVersion,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+    ) as error:
+        raise MalformedError("simulated evidence holds a bad certificate.") from error
+    return certificate
+
+
 def _holds(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (InvalidSignature, ValueError, TypeError):
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
         return False
     return True
 
@@ -207,7 +252,7 @@ def _holds(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 def _is_authority(certificate: x509.Certificate) -> bool:
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, ValueError):
+    except x509.ExtensionNotFound:
         return False
 
 
@@ -234,12 +279,12 @@ class SimulatedVerifier:
         )
         if canonical_json(report) != payload:
             raise MalformedError("simulated evidence is not in canonical JSON.")
+        device = _read_certificate(report.device_certificate)
+        authority = _read_certificate(report.authority_certificate)
         try:
-            device = x509.load_der_x509_certificate(unbase64(report.device_certificate))
-            authority = x509.load_der_x509_certificate(unbase64(report.authority_certificate))
             issued_at = parse_timestamp(report.body.issued_at)
         except ValueError as error:
-            raise MalformedError("simulated evidence holds a bad certificate or time.") from error
+            raise MalformedError("simulated evidence holds an impossible time.") from error
 
         body = report.body
         roots = reference_values.roots.get(KIND, ())
@@ -303,7 +348,7 @@ class SimulatedVerifier:
                 bad="the measured runtime is not among the reference values",
             ),
         )
-        signed = checks[0].mark is checks[1].mark is checks[0].mark.PASSED
+        signed = checks[0].mark is checks[1].mark is Mark.PASSED
         claims = Claims(
             runtime_digest=Digest(body.claims.runtime_digest),
             job_digest=Digest(body.claims.job_digest),

@@ -12,6 +12,7 @@ from manatee.backends._interface import (
     Plan,
 )
 from manatee.backends._naming import check_inputs, guest_name
+from manatee.backends._sandbox import SandboxBackend
 
 __all__ = [
     "Assurance",
@@ -23,6 +24,7 @@ __all__ = [
     "GuestStatus",
     "Handle",
     "Plan",
+    "SandboxBackend",
     "check_inputs",
     "guest_name",
 ]

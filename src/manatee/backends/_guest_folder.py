@@ -149,25 +149,29 @@ class GuestFolder:
     @contextmanager
     def locked(self) -> Iterator[bool]:
         """Hold the lock for a while; gives whether it was free. The folder may be gone."""
+        with self._lock(fcntl.LOCK_EX) as free:
+            yield free
+
+    @contextmanager
+    def _lock(self, how: int) -> Iterator[bool]:
         try:
             descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except FileNotFoundError:
             yield False
             return
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            yield False
-            return
-        try:
+            try:
+                fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
             yield True
         finally:
             os.close(descriptor)
 
     def held(self) -> bool:
-        """Whether the guest's host process lives."""
-        with self.locked() as free:
+        """Whether the guest's host process lives. Observers do not see one another."""
+        with self._lock(fcntl.LOCK_SH) as free:
             return not free and self.path.exists()
 
     def ended(self) -> GuestStatus | None:

@@ -34,6 +34,7 @@ from manatee.records import (
     canonical_json,
     digest_bytes,
     digest_file,
+    parse_digest,
     read_record,
 )
 
@@ -51,10 +52,10 @@ R = TypeVar("R")
 
 
 class ManateeClient:
-    """Talks to one ManaTEE service as one person. Every method raises, beside what it names:
+    """Talks to one ManaTEE service as one person.
 
-    AuthenticationError, AuthorizationError, ServiceUnreachableError, and the error class whose
-    code the service's problem carries.
+    Every method raises, beside what it names, AuthenticationError, AuthorizationError,
+    ServiceUnreachableError, or the error class whose code the service's problem carries.
     """
 
     def __init__(
@@ -169,7 +170,12 @@ class ManateeClient:
         return self._get("/v1/whoami", Caller)
 
     def has_blob(self, digest: str) -> bool:
-        """Return whether the caller has uploaded this blob."""
+        """Return whether the caller has uploaded this blob.
+
+        Raises:
+            MalformedError: Not a digest.
+        """
+        parse_digest(digest)
         with self._translated():
             response = self._http.head(f"/v1/blobs/{digest}")
         if response.status_code == 404:

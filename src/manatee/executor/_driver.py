@@ -14,6 +14,7 @@ import subprocess
 import sys
 from typing import Any, BinaryIO
 
+import msgspec
 import nbformat
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
@@ -79,7 +80,7 @@ async def _run(job: DriverJob, tell: Any) -> RunEnded:
         await manager.shutdown_kernel(now=True)
         context.destroy(linger=0)
     text = nbformat.writes(notebook, version=4)
-    return RunEnded(**{**{f: getattr(ended, f) for f in ended.__struct_fields__}, "notebook": text})
+    return msgspec.structs.replace(ended, notebook=text)
 
 
 async def _cells(client: BoundedClient, tell: Any) -> RunEnded:

@@ -34,14 +34,14 @@ class DriverJob(Record, frozen=True, kw_only=True):
     memory_bytes: int
 
 
-class CellEvent(Record, frozen=True, kw_only=True, tag="cell"):
+class CellEvent(Record, frozen=True, kw_only=True, tag_field="type", tag="cell"):
     """A code cell started or finished; counted from 1."""
 
     cell: Annotated[int, msgspec.Meta(ge=1)]
     state: Literal["started", "finished"]
 
 
-class RunEnded(Record, frozen=True, kw_only=True, tag="ended"):
+class RunEnded(Record, frozen=True, kw_only=True, tag_field="type", tag="ended"):
     """The last line. Partial outputs are in `notebook` too."""
 
     outcome: Outcome

@@ -83,9 +83,7 @@ def _system() -> list[str]:
     return words
 
 
-def _view(
-    places: Places, datasets: tuple[str, ...], session: Path, connection: Path
-) -> list[str]:
+def _view(places: Places, datasets: tuple[str, ...], session: Path, connection: Path) -> list[str]:
     words = ["--proc", "/proc", "--dev", "/dev"]
     writable = {
         places.temporary: "/tmp",  # noqa: S108  # the sandbox's own

@@ -95,9 +95,7 @@ def write_filter(target: Path) -> None:
         for name in ALLOWED:
             rules.add_rule(libseccomp.ALLOW, name)
         only = libseccomp.Arg
-        rules.add_rule(
-            libseccomp.ALLOW, "clone", only(0, libseccomp.MASKED_EQ, NEW_NAMESPACES, 0)
-        )
+        rules.add_rule(libseccomp.ALLOW, "clone", only(0, libseccomp.MASKED_EQ, NEW_NAMESPACES, 0))
         rules.add_rule(libseccomp.ERRNO(errno.ENOSYS), "clone3")
         for family in SOCKETS:
             for kind in SOCKET_TYPES:
@@ -110,9 +108,7 @@ def write_filter(target: Path) -> None:
         rules.add_rule(libseccomp.ALLOW, "socketpair", only(0, libseccomp.EQ, 1))
         for request in IOCTLS:
             rules.add_rule(libseccomp.ALLOW, "ioctl", only(1, libseccomp.EQ, request))
-        rules.add_rule(
-            libseccomp.ALLOW, "personality", only(0, libseccomp.EQ, QUERY_PERSONALITY)
-        )
+        rules.add_rule(libseccomp.ALLOW, "personality", only(0, libseccomp.EQ, QUERY_PERSONALITY))
         with target.open("wb") as stream:
             rules.export_bpf(stream)
     except (ImportError, RuntimeError, OSError, AttributeError) as error:

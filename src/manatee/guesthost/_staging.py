@@ -22,6 +22,7 @@ from manatee.errors import BackendUnavailableError
 
 _CLONE_NEWNS = 0x00020000
 _MS_NOSUID, _MS_NODEV = 0x2, 0x4
+_MNT_DETACH = 2
 _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
 
 _FIRST_UID = 1_900_000_000
@@ -101,7 +102,7 @@ class Staging:
         Raises:
             BackendUnavailableError: The namespace cannot be had.
         """
-        self.folder.mkdir(mode=0o700, exist_ok=True)
+        self.folder.mkdir(mode=0o700)
         self.folder.chmod(0o711)
         if self.uid is None:
             return
@@ -113,6 +114,12 @@ class Staging:
                 f"no mount namespace of our own: {error.strerror}.",
                 hint="Root needs CAP_SYS_ADMIN here; or start the service as an ordinary user.",
             ) from error
+
+    def close(self) -> None:
+        """Remove the folder. Idempotent."""
+        if self.uid is not None:
+            ctypes.CDLL(None).umount2(os.fsencode(self.folder), _MNT_DETACH)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def file(self, name: str, data: bytes) -> Path:
         """Write a small file for the guest."""

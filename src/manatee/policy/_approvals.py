@@ -23,6 +23,10 @@ APPROVAL_LIFE = timedelta(days=7)
 """How long an approval is good for, unless the approver says otherwise."""
 
 
+CLOCK_SKEW_SECONDS = 60
+"""How far in the future an approval may be dated."""
+
+
 def _signed_bytes(statement: ApprovalStatement) -> bytes:
     return length_prefixed("manatee-approval/v1", canonical_json(statement))
 
@@ -93,7 +97,7 @@ def verify_approval(
         )
     except ValueError as error:
         raise AuthorizationError("the approval carries an impossible time.") from error
-    if not starts - timedelta(seconds=60) <= at <= ends:
+    if not starts <= at + timedelta(seconds=CLOCK_SKEW_SECONDS) or at > ends:
         raise AuthorizationError(
             "the approval is expired or not yet valid.", hint="Ask the provider to approve again."
         )

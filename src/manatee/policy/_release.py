@@ -84,6 +84,8 @@ def decide_release(policy: ReleasePolicy, facts: ReleaseFacts) -> None:
         KeyDeniedError: A condition does not hold; `check` names it.
     """
     manifest = facts.manifest
+    if not facts.datasets:
+        raise _deny("datasets", "no data set is asked for.")
     # 1. tier, and the label that overrides every policy
     if facts.tier is Tier.SIMULATED and ACCEPT_SIMULATED not in facts.insecure_settings:
         raise _deny(

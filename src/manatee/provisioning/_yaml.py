@@ -57,7 +57,8 @@ def parse_document(data: bytes) -> yaml.MappingNode:
 def _check_events(text: str) -> None:
     depth = documents = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        line = event.start_mark.line + 1
+        mark = event.start_mark
+        line = 0 if mark is None else mark.line + 1
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             raise ContractError(f"line {line}: anchors and aliases are not allowed.")
         if getattr(event, "tag", None) is not None:

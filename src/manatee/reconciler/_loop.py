@@ -259,7 +259,10 @@ class Reconciler:
         return None
 
     def settle(self) -> None:
-        """Claim and advance jobs until nothing can be done at once; for tests and single steps."""
+        """Claim and advance jobs until nothing can be done at once, then give them back.
+
+        For tests and single steps, instead of `run`.
+        """
         progressed = True
         while progressed:
             seen = self._store.changes.count
@@ -268,6 +271,7 @@ class Reconciler:
                 if self.advance(job_id) is None:
                     self._held.pop(job_id, None)
             progressed = self._store.changes.count != seen
+        self._give_back()
 
     # --- orphans --------------------------------------------------------------------------------
 

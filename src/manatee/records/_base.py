@@ -34,7 +34,7 @@ RelativePath = Annotated[
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 """Free text of a person, such as a purpose."""
 
-Moment = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")]
+Moment = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}Z\Z")]
 """RFC 3339 time in UTC, whole seconds."""
 
 Base64 = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9+/]*={0,2}\Z")]

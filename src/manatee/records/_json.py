@@ -1,7 +1,7 @@
 """Strict reading and canonical writing of JSON (RFC 8785).
 
 Reading refuses what JSON libraries let pass: duplicate members, NaN and Infinity, numbers too
-large for a double, deep nesting, trailing bytes, oversized input. Time and memory are bounded by
+large for a double, deep nesting, lone surrogates, trailing bytes, oversized input. Time and memory are bounded by
 `max_bytes`. Everything that crosses a trust boundary is read here.
 """
 
@@ -22,6 +22,8 @@ MAX_JSON_BYTES = 1 << 20
 
 MAX_SAFE_INTEGER = 2**53 - 1
 """Largest integer every JSON reader agrees on (RFC 8785, section 3.2.2.3)."""
+
+_MAX_SAID_CHARACTERS = 300
 
 R = TypeVar("R")
 
@@ -87,16 +89,20 @@ def parse_json(data: bytes, *, max_bytes: int = MAX_JSON_BYTES) -> Any:
         text = data.decode("utf-8")
         if text.count("[") + text.count("{") > MAX_DEPTH:
             _check_depth(text)
-        return json.loads(
+        value = json.loads(
             text,
             object_pairs_hook=_members,
             parse_constant=_refuse_constant,
             parse_int=_integer,
             parse_float=_float,
         )
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        if "\\u" in text:
+            # an escape may have made a lone surrogate, which no later step could encode
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except (UnicodeError, json.JSONDecodeError, RecursionError) as error:
         where = f" at byte {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
         raise MalformedError(f"not JSON{where}.") from error
+    return value
 
 
 def canonical_json(value: Any) -> bytes:
@@ -126,7 +132,9 @@ def to_record(value: Any, kind: type[R], *, what: str) -> R:
     try:
         return msgspec.convert(value, type=kind, strict=True)
     except msgspec.ValidationError as error:
-        raise MalformedError(f"{what}: {error}") from error
+        # the text may quote a member's name, which its sender chose
+        said = str(error)[:_MAX_SAID_CHARACTERS].encode("unicode_escape").decode()
+        raise MalformedError(f"{what}: {said}") from error
 
 
 def read_record(data: bytes, kind: type[R], *, what: str, max_bytes: int = MAX_JSON_BYTES) -> R:

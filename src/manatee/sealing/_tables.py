@@ -35,6 +35,9 @@ TABLE_FILE = "table.parquet"
 ROW_GROUP_ROWS = 1 << 17
 """Rows per row group: what a reader holds in memory at one time is one column chunk of these."""
 
+PAGE_BYTES = 8 << 20
+"""Each page is encrypted by itself; larger pages than the usual 1 MiB make sealed reads faster."""
+
 BATCH_ROWS = 1 << 16
 _MAGIC = {True: b"PARE", False: b"PAR1"}
 
@@ -120,7 +123,7 @@ def _open(
     stream: BinaryIO | Path, key: bytes | None, withheld: frozenset[str] = frozenset()
 ) -> pq.ParquetFile:
     properties = None if key is None else decryption(key, withheld=withheld)
-    return pq.ParquetFile(stream, decryption_properties=properties, pre_buffer=False)
+    return pq.ParquetFile(stream, decryption_properties=properties, pre_buffer=True)
 
 
 def _check_magic(stream: BinaryIO, *, sealed: bool) -> None:
@@ -156,7 +159,11 @@ def _write_parquet(table: pa.Table | pa.RecordBatchReader, path: Path, key: byte
     properties = None if key is None else encryption(key, leaf_columns(schema))
     n_records = 0
     with pq.ParquetWriter(
-        path, schema, compression="zstd", encryption_properties=properties
+        path,
+        schema,
+        compression="zstd",
+        data_page_size=PAGE_BYTES,
+        encryption_properties=properties,
     ) as writer:
         for rows in _row_groups(batches, schema):
             writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)

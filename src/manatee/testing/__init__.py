@@ -1,5 +1,30 @@
-"""Public fakes for tests of code that builds on ManaTEE."""
+"""Public fakes and forges for tests of code that builds on ManaTEE."""
 
+from manatee.testing._control_plane import ControlPlane, SettableClock, guest_result
+from manatee.testing._forge import (
+    Asked,
+    EvidenceForge,
+    ForgedIdentity,
+    Installation,
+    SetClock,
+    as_evidence,
+    forge_identity,
+)
 from manatee.testing._memory_backend import GuestScript, MemoryBackend, MemoryGuest, MemoryPlace
 
-__all__ = ["GuestScript", "MemoryBackend", "MemoryGuest", "MemoryPlace"]
+__all__ = [
+    "Asked",
+    "ControlPlane",
+    "EvidenceForge",
+    "ForgedIdentity",
+    "GuestScript",
+    "Installation",
+    "MemoryBackend",
+    "MemoryGuest",
+    "MemoryPlace",
+    "SetClock",
+    "SettableClock",
+    "as_evidence",
+    "forge_identity",
+    "guest_result",
+]
