@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -222,7 +223,9 @@ class InSandbox(Place):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.digest = runtime_digest(RUNTIME, cache=folder.parent / "runtime-cache")
+        cache = folder.parent / "runtime-cache"
+        self.digest = runtime_digest(RUNTIME, cache=cache)
+        shutil.copytree(cache, folder / "home" / "runtime-cache")
 
     def backend(self) -> Backend:
         return SandboxBackend(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,13 +27,14 @@ from manatee.records import (
     canonical_json,
     unbase64,
 )
-from manatee.workspace import pack, unpack
+from manatee.workspace import SKIPPED_NAMES, SKIPPED_SUFFIXES, pack, unpack
 
 MAX_OUTPUT_BYTES = 512 << 20
 """Largest output file that is read back, in bytes."""
 
 _PLAIN_FILES = ("run.dsse.json", "evidence.json", "manifest.json")
 _FOLDERS = ("workspace", "outputs")
+_KNOWN = frozenset((*_PLAIN_FILES, *_FOLDERS))
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ def write_bundle(
 
     Raises:
         ConflictError: The folder exists.
-        BundleError: The result carries no proof.
+        BundleError: The result carries no proof, an output's path leads out of the bundle, or the
+            bundle cannot be written.
         WorkspaceError: The archive is not the manifest's.
     """
     if result.envelope is None or result.evidence is None:
@@ -85,10 +88,15 @@ def write_bundle(
         (staging / "outputs").mkdir()
         for output in outputs:
             path = staging / "outputs" / output.path
+            if output.path.startswith("/") or ".." in path.parts:
+                raise BundleError("an output's path leads out of the bundle.")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(output.data)
         staging.chmod(0o755)
         staging.rename(folder)
+    except OSError as error:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise BundleError(f"the bundle cannot be written ({error.strerror}).") from error
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
@@ -96,8 +104,11 @@ def write_bundle(
 
 def _read(path: Path, limit: int) -> bytes:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        # not blocking: a pipe in a file's place would hold the reader for ever
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise BundleError(f"{path.name} of the bundle is not a plain file.")
             data = stream.read(limit + 1)
     except OSError as error:
         raise BundleError(f"{path.name} is missing from the bundle or unreadable.") from error
@@ -108,19 +119,41 @@ def _read(path: Path, limit: int) -> bytes:
 
 def _tree(folder: Path) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_symlink():
-            raise BundleError(f"{folder.name}/ holds a symbolic link.")
-        if path.is_file():
+    for path in _entries(folder):
+        kind = path.lstat().st_mode
+        if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
+            raise BundleError(f"{folder.name}/ holds a link, pipe, socket or device.")
+        if stat.S_ISREG(kind):
             files[path.relative_to(folder).as_posix()] = _read(path, MAX_OUTPUT_BYTES)
     return files
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*"))
+
+
+def _stowaways(folder: Path) -> list[str]:
+    """Name what no check of contents would look at.
+
+    Packing leaves some names out, so they are not covered by the workspace's digest; and a folder
+    without files has no bytes to compare.
+    """
+    found = [item.name for item in folder.iterdir() if item.name not in _KNOWN]
+    for path in _entries(folder / "workspace"):
+        if path.name in SKIPPED_NAMES or path.name.endswith(SKIPPED_SUFFIXES):
+            found.append(path.relative_to(folder).as_posix())
+    for path in _entries(folder / "outputs"):
+        if path.is_dir() and not any(path.iterdir()):
+            found.append(path.relative_to(folder).as_posix())
+    return sorted(found)
 
 
 def read_bundle(folder: Path) -> BundleContents:
     """Read a bundle without believing anything in it.
 
     Raises:
-        BundleError: It is not a bundle: a file is missing, a link, or too large.
+        BundleError: It is not a bundle: a file is missing, unreadable, a link or other special
+            file, or too large.
     """
     if not folder.is_dir():
         raise BundleError(f"{folder} is not a run bundle: it is no folder.")
@@ -134,14 +167,16 @@ def read_bundle(folder: Path) -> BundleContents:
             digest = pack(folder / "workspace", Path(scratch) / "workspace.tar")
         except InputError as error:
             problem = error.message
-    known = {*_PLAIN_FILES, *_FOLDERS}
-    return BundleContents(
-        envelope=plain["run.dsse.json"],
-        evidence=plain["evidence.json"],
-        manifest=plain["manifest.json"],
-        workspace_digest=digest,
-        workspace_problem=problem,
-        workspace_files=_tree(folder / "workspace"),
-        outputs=_tree(folder / "outputs"),
-        unexpected=tuple(sorted(item.name for item in folder.iterdir() if item.name not in known)),
-    )
+    try:
+        return BundleContents(
+            envelope=plain["run.dsse.json"],
+            evidence=plain["evidence.json"],
+            manifest=plain["manifest.json"],
+            workspace_digest=digest,
+            workspace_problem=problem,
+            workspace_files=_tree(folder / "workspace"),
+            outputs=_tree(folder / "outputs"),
+            unexpected=tuple(_stowaways(folder)),
+        )
+    except OSError as error:
+        raise BundleError(f"the bundle cannot be read ({error.strerror}).") from error

@@ -7,7 +7,7 @@ it is never skipped.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,7 +23,7 @@ from manatee.bundle._statement import (
 )
 from manatee.bundle._trust import TrustAnchors
 from manatee.errors import ManateeError, NotVerifiedError
-from manatee.policy import count_approvers
+from manatee.policy import ACCEPT_SIMULATED, REAL_BELOW_HARDWARE, count_approvers
 from manatee.records import (
     RESULT_AUDIENCE,
     Evidence,
@@ -31,6 +31,7 @@ from manatee.records import (
     Tier,
     binding,
     canonical_json,
+    check_manifest,
     dataset_version,
     digest_bytes,
     digest_record,
@@ -69,6 +70,11 @@ class Verification:
                 raise NotVerifiedError(f"[{item.name}] {item.reason}")
         if not self.checks:
             raise NotVerifiedError("[bundle] nothing was checked.")
+
+
+def _shown(names: Iterable[str]) -> str:
+    """Join names for a screen: whoever made the bundle chose them, control characters too."""
+    return ", ".join(name.encode("unicode_escape").decode() for name in names)
 
 
 def _failed(name: str, title: str, reason: str) -> Check:
@@ -204,6 +210,9 @@ class _Verifier:
         claims = self._appraised().claims
         manifest = read_record(self._contents.manifest, JobManifest, what="manifest.json")
         digest = digest_bytes(self._contents.manifest)
+        check_manifest(manifest)
+        if manifest.stage != "secure":
+            raise NotVerifiedError("the manifest is of a rehearsal, which proves nothing.")
         same = (
             manifest == self._run.manifest
             and digest == digest_record(self._run.manifest) == self._run.result.job_digest
@@ -301,9 +310,18 @@ class _Verifier:
             claims = result.claims
             if claims is None or claims.job_digest != self._run.result.job_digest:
                 raise NotVerifiedError("a key release was attested for another job.")
+            if claims.runtime_digest != self._run.manifest.runtime_digest:
+                raise NotVerifiedError("a key release was attested for another runtime.")
             if result.tier.value != session.answer.tier:
                 raise NotVerifiedError("a key release claims a tier its evidence does not have.")
-            released |= {key.dataset_version for key in session.answer.keys}
+            if not result.tier.meets(self._trust.minimum_tier):
+                raise NotVerifiedError("a key was released to a tier below the one you ask for.")
+            versions = {key.dataset_version for key in session.answer.keys}
+            if not versions <= self._held_by(session.broker_id):
+                raise NotVerifiedError("a key was released by a broker that does not hold it.")
+            if not self._needed(result.tier, versions) <= set(session.answer.insecure_settings):
+                raise NotVerifiedError("a key release hides the insecure setting it needed.")
+            released |= versions
             insecure |= set(session.answer.insecure_settings)
         wanted = {use.version for use in self._run.manifest.datasets}
         if insecure != set(self._run.insecure_settings):
@@ -314,6 +332,24 @@ class _Verifier:
             f"{len(released)} key(s) by {len(self._run.key_releases)} broker(s){warned}",
             "the keys released are not those of the job's data sets",
         )
+
+    def _held_by(self, broker_id: str) -> set[str]:
+        return {
+            dataset_version(dataset)
+            for dataset in self._run.datasets
+            if dataset.wrapped_key is not None and dataset.wrapped_key.broker_id == broker_id
+        }
+
+    def _needed(self, tier: Tier, versions: set[str]) -> set[str]:
+        """Return the settings without which no broker would have released these keys."""
+        needed = {ACCEPT_SIMULATED} if tier is Tier.SIMULATED else set()
+        real = any(
+            dataset.label == "real" and dataset_version(dataset) in versions
+            for dataset in self._run.datasets
+        )
+        if real and not tier.meets(Tier.HARDWARE):
+            needed.add(REAL_BELOW_HARDWARE)
+        return needed
 
     # 12. the disclosure record is complete and clean
     def _disclosure(self) -> tuple[bool, str, str]:
@@ -346,7 +382,7 @@ class _Verifier:
         return (
             bool(wanted) and not wrong,
             f"{len(wanted)} file(s), every byte",
-            f"changed, missing or added: {', '.join(wrong) or 'all'}",
+            f"changed, missing or added: {_shown(wrong) or 'all'}",
         )
 
     # 14. no stowaways
@@ -354,5 +390,5 @@ class _Verifier:
         return (
             not self._contents.unexpected,
             "only the files a bundle has",
-            f"unexpected: {', '.join(self._contents.unexpected)}",
+            f"unexpected: {_shown(self._contents.unexpected)}",
         )

@@ -111,8 +111,9 @@ async def _cells(client: BoundedClient, tell: Any) -> RunEnded:
         except CellTimeoutError:
             return RunEnded(outcome="time", cell=number)
         except DeadKernelError:
-            outcome = "output_size" if client.oversized else "kernel_died"
-            return RunEnded(outcome=outcome, cell=number)
+            return RunEnded(
+                outcome="output_size" if client.oversized else "kernel_died", cell=number
+            )
         except OutputSizeError:
             return RunEnded(outcome="output_size", cell=number)
         tell(CellEvent(cell=number, state="finished"))

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from types import TracebackType
 
 from manatee._clock import monotonic
-from manatee.errors import BackendError, GuestChannelError, MalformedError
-from manatee.executor._driver_wire import CellEvent, DriverJob, DriverLine, RunEnded
+from manatee.errors import BackendError, MalformedError
+from manatee.executor._driver_wire import CellEvent, DriverJob, RunEnded
 from manatee.executor._limits_seen import KernelCgroups
 from manatee.records import Cause, ResourceClass, canonical_json, parse_json, to_record
 
@@ -21,6 +21,9 @@ LOOK_SECONDS = 0.25
 
 FORK_BOMB = 200
 """Forks denied from which on the run is ended as a fork bomb."""
+
+REPORT_SECONDS = 10
+"""Part of the wall time kept back for checking, sealing and reporting; the host kills at its end."""
 
 END_SECONDS = 10.0
 """How long killed processes may take to be gone."""
@@ -77,7 +80,7 @@ class DriverProcess:
         Raises:
             BackendError: The driver does not speak as it should.
         """
-        deadline = monotonic() + resources.wall_seconds
+        deadline = monotonic() + max(resources.wall_seconds - REPORT_SECONDS, 1)
         stdin, stdout = self._process.stdin, self._process.stdout
         if stdin is None or stdout is None:
             raise BackendError("the driver has no pipes.")
@@ -132,7 +135,7 @@ class DriverProcess:
                 raise BackendError("processes of the kernel could not be ended.")
             for process in left:
                 _kill(process)
-            select_nothing()
+            _pause()
 
 
 def _kill(process: int) -> None:
@@ -142,14 +145,17 @@ def _kill(process: int) -> None:
         return  # gone meanwhile, or going with its namespace
 
 
-def select_nothing() -> None:
+def _pause() -> None:
     """Wait a moment for the operating system."""
     with selectors.DefaultSelector() as selector:
         selector.select(0.01)
 
 
-def _line(line: bytes, max_bytes: int) -> DriverLine:
+def _line(line: bytes, max_bytes: int) -> CellEvent | RunEnded:
     try:
-        return to_record(parse_json(line, max_bytes=max_bytes), DriverLine, what="driver line")
-    except (MalformedError, GuestChannelError) as error:
+        said = parse_json(line, max_bytes=max_bytes)
+        if isinstance(said, dict) and said.get("type") == "ended":
+            return to_record(said, RunEnded, what="driver line")
+        return to_record(said, CellEvent, what="driver line")
+    except MalformedError as error:
         raise BackendError("the driver does not speak as it should.") from error

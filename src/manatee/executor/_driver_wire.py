@@ -51,6 +51,3 @@ class RunEnded(Record, frozen=True, kw_only=True, tag_field="type", tag="ended")
     line: Annotated[int, msgspec.Meta(ge=1)] | None = None
     notebook: str = ""
     """The executed notebook, JSON text."""
-
-
-DriverLine = CellEvent | RunEnded

@@ -96,7 +96,7 @@ def get_keys(
         ),
     )
     # 4. the keys, each sealed to this session, job, data set and evidence
-    asked = {dataset_version(dataset): dataset.name for dataset in datasets}
+    asked: dict[str, str] = {dataset_version(dataset): dataset.name for dataset in datasets}
     given = [key.dataset_version for key in answer.keys]
     if answer.broker_id != broker_id or sorted(given) != sorted(asked):
         raise GuestChannelError("the broker's answer is not for the keys that were asked for.")

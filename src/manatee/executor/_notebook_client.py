@@ -103,8 +103,8 @@ class BoundedClient(NotebookClient):  # type: ignore[misc]  # nbclient is untype
         try:
             await monitor.recv_multipart()
             await asyncio.sleep(DROPPED_SECONDS)
-            while not await self.km.is_alive():
-                await asyncio.sleep(ALIVE_SECONDS)  # dead: the other task says so
+            if not await self.km.is_alive():
+                await asyncio.Event().wait()  # dead: the other task says so
         finally:
             self.kc.iopub_channel.socket.disable_monitor()
 
@@ -120,7 +120,7 @@ class BoundedClient(NotebookClient):  # type: ignore[misc]  # nbclient is untype
     oversized = False
 
     async def _async_poll_kernel_alive(self) -> None:
-        while await self.km.is_alive():
+        while await self.km.is_alive():  # noqa: ASYNC110  # a process, not a task
             await asyncio.sleep(ALIVE_SECONDS)
         if self.task_poll_for_reply is not None:
             self.task_poll_for_reply.cancel()

@@ -8,7 +8,7 @@ from typing import Literal
 
 from manatee._clock import Clock
 from manatee.attestation import ReferenceValues
-from manatee.errors import ConflictError, SettingsError
+from manatee.errors import ConflictError, MalformedError, SettingsError
 from manatee.keybroker._broker import BrokerKeys, KeyBroker, Log
 from manatee.keybroker._store import BrokerStore
 from manatee.policy import ReleasePolicy
@@ -74,7 +74,10 @@ def read_broker_keys(folder: Path) -> BrokerKeys:
             f"no key broker in {folder}.", hint="Make one with `manatee keybroker init`."
         ) from error
     key_file = read_record(data, _KeyFile, what="broker.json")
-    return BrokerKeys(key_file.broker_id, unbase64(key_file.private_key))
+    private_key = unbase64(key_file.private_key)
+    if len(private_key) != 32:
+        raise MalformedError("broker.json: the private key must be 32 bytes of X25519.")
+    return BrokerKeys(key_file.broker_id, private_key)
 
 
 def broker_public_key(folder: Path) -> bytes:

@@ -170,16 +170,24 @@ class BrokerStore:
     def decisions(self) -> list[LoggedDecision]:
         """Return the whole log, oldest first, checked.
 
+        Whoever can write to the file can also make a whole new log: compare the last digest with
+        one that was answered (`ReleaseAnswer.decision_digest`) to notice that.
+
         Raises:
-            StoreError: An entry was changed or removed.
+            StoreError: An entry was changed or removed, or the file cannot be read.
         """
-        with self._lock:
-            rows = self._connection.execute(
+        with self._transaction() as connection:
+            rows = connection.execute(
                 "SELECT seq, body, digest FROM decisions ORDER BY seq"
             ).fetchall()
+            last = connection.execute(
+                "SELECT seq FROM sqlite_sequence WHERE name = 'decisions'"
+            ).fetchone()
         previous = ""
-        for seq, body, digest in rows:
-            if chain_digest(previous, body) != digest:
-                raise StoreError(f"the decision log is broken at entry {seq}.")
+        for number, (seq, body, digest) in enumerate(rows, start=1):
+            if seq != number or chain_digest(previous, body) != digest:
+                raise StoreError(f"the decision log is broken at entry {number}.")
             previous = digest
+        if (last[0] if last else 0) != len(rows):
+            raise StoreError("the decision log lacks its last entries.")
         return [LoggedDecision(seq, body, Digest(digest)) for seq, body, digest in rows]

@@ -11,7 +11,7 @@ hidden in the pixels of an image, and aggregates over very few people.
 from manatee.outputs._check import check_outputs, passed
 from manatee.outputs._clean import clean_notebook, drop_html, strip_errors
 from manatee.outputs._policy import DEFAULT_POLICY
-from manatee.outputs._values import MAX_UNIQUE_VALUES
+from manatee.outputs._rows import MAX_UNIQUE_VALUES
 
 __all__ = [
     "DEFAULT_POLICY",

@@ -1,20 +1,20 @@
 """Private columns, looked at only where their values occur in the outputs.
 
-A column gives *keys*: what a printed token must be to stand for one of its values. Text: its first
-four words in lower case. Whole numbers and dates: the value. Fractions: the value rounded to the
-printed decimals. Memory is a few arrays of one column's length, whatever the table's size.
+A column gives *keys*: what a printed token must be to stand for one of its values. Text: its
+words in lower case, at most the first four. Numbers: the value rounded to the printed decimals,
+once per number of decimals that occurs in the outputs. Only keys that the outputs hold are kept,
+so memory is a few arrays of one column's length, whatever is printed.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from manatee.errors import SealingError
-from manatee.outputs._tokens import Number, Token
+from manatee.outputs._tokens import Number, Piece, read_tokens
 
 MAX_WORDS = 4
 """Longer texts are known by their first four words."""
@@ -24,7 +24,39 @@ RARE_ROWS = 32
 
 _LARGEST = float(1 << 52)
 
-Key = str | int | tuple[int, int]
+Key = str | tuple[int, int]
+"""Words joined by spaces, or (decimals, value times ten to that power)."""
+
+
+def number_key(number: Number) -> Key | None:
+    """Return the key a printed number stands for; None where it is too large to matter."""
+    scaled = number.value * 10.0**number.decimals
+    return (number.decimals, round(scaled)) if abs(scaled) < _LARGEST else None
+
+
+def printed_keys(piece: Piece) -> dict[Key, int]:
+    """Return every key that a piece may stand for, with how often it stands there."""
+    found: dict[Key, int] = {}
+    words: list[str] = []
+    for options in piece.tokens:
+        for token in options:
+            key = number_key(token) if isinstance(token, Number) else token
+            if key is not None:
+                found[key] = found.get(key, 0) + 1
+        words.append(next((token for token in reversed(options) if isinstance(token, str)), ""))
+    for length in range(2, MAX_WORDS + 1):
+        for start in range(len(words) - length + 1):
+            key = " ".join(words[start : start + length])
+            found[key] = found.get(key, 0) + 1
+    return found
+
+
+def text_key(text: str) -> Key:
+    """Return the key of a text value."""
+    words = []
+    for options in read_tokens(text)[:MAX_WORDS]:
+        words.append(next((token for token in reversed(options) if isinstance(token, str)), ""))
+    return " ".join(words)
 
 
 @dataclass
@@ -32,34 +64,116 @@ class Column:
     """What one column shares with the outputs.
 
     Attributes:
+        values: The column, one Arrow array.
         counts: Key to number of rows.
         rows: Rare keys to their rows.
-        density: Per number of decimals, the share of possible keys in the column's range that
-            its values fill at most; 0 for text.
-        bounds: Smallest and largest value, for numbers.
+        bounds: Smallest and largest value, for numbers; None for text.
     """
 
-    name: str
     values: Any
     counts: dict[Key, int] = field(default_factory=dict)
     rows: dict[Key, list[int]] = field(default_factory=dict)
     bounds: tuple[float, float] | None = None
 
-    @property
-    def is_text(self) -> bool:
-        """Whether the keys are words."""
-        return self.bounds is None
-
-    def density(self, decimals: int) -> float:
-        """Return which share of the numbers of so many decimals in range the column fills."""
+    def span(self, decimals: int) -> float:
+        """Return how many numbers of so many decimals lie in the column's range; 0 for text."""
         if self.bounds is None:
             return 0.0
         low, high = self.bounds
-        return float(min(1.0, len(self.values) / ((high - low) * 10.0**decimals + 1)))
+        return (high - low) * 10.0**decimals + 1
 
-    def keys(self, tokens: tuple[tuple[Token, ...], ...]) -> Iterable[tuple[int, Key]]:
-        """Yield position and key of every token, or run of words, that may be a value."""
+    def row_keys(self, row: int, keys: Iterable[Key]) -> bool:
+        """Whether a row's value is one of these keys."""
+        value = self.values[row].as_py()
+        if value is None:
+            return False
+        if self.bounds is None:
+            return text_key(str(value)) in keys
+        return any(
+            isinstance(key, tuple) and round(float(value) * 10.0 ** key[0]) == key[1]
+            for key in keys
+        )
 
-    def matches(self, row: int) -> Any:
-        """Return a row's value."""
-        return self.values[row].as_py()
+
+def _add(column: Column, key: Key, rows: list[int]) -> None:
+    column.counts[key] = column.counts.get(key, 0) + len(rows)
+    if column.counts[key] <= RARE_ROWS:
+        column.rows.setdefault(key, []).extend(rows)
+    else:
+        column.rows.pop(key, None)
+
+
+def _index_text(column: Column, printed: frozenset[Key]) -> None:
+    import pyarrow.compute as pc
+
+    encoded = pc.dictionary_encode(column.values.cast("string"))
+    wanted: dict[int, Key] = {}
+    for position, text in enumerate(encoded.dictionary.to_pylist()):
+        key = text_key(text) if text else ""
+        if key and key in printed:
+            wanted[position] = key
+    if wanted:
+        import pyarrow as pa
+
+        kept = pc.is_in(encoded.indices, value_set=pa.array(wanted, type=encoded.indices.type))
+        where = pc.indices_nonzero(kept)
+        _collect(column, where, [wanted[i] for i in encoded.indices.take(where).to_pylist()])
+
+
+def _index_numbers(column: Column, printed: frozenset[Key]) -> None:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    numbers = column.values.cast("float64", safe=False)
+    extent = pc.min_max(numbers).as_py()
+    if extent["min"] is None:
+        return
+    column.bounds = (extent["min"], extent["max"])
+    by_decimals: dict[int, set[int]] = {}
+    for key in printed:
+        if isinstance(key, tuple):
+            by_decimals.setdefault(key[0], set()).add(key[1])
+    for decimals, scaled in by_decimals.items():
+        rounded = pc.round(pc.multiply(numbers, 10.0**decimals))
+        kept = pc.is_in(rounded, value_set=pa.array([float(item) for item in scaled]))
+        where = pc.indices_nonzero(kept)
+        found = rounded.take(where).to_pylist()
+        _collect(column, where, [(decimals, int(item)) for item in found])
+
+
+def _collect(column: Column, where: Any, keys: list[Any]) -> None:
+    by_key: dict[Key, list[int]] = {}
+    for row, key in zip(where.to_pylist(), keys, strict=True):
+        by_key.setdefault(key, []).append(row)
+    for key, rows in by_key.items():
+        _add(column, key, rows)
+
+
+def read_columns(path: Path, printed: frozenset[Key]) -> Iterator[Column]:
+    """Read a table's columns one after the other, indexed by what the outputs print.
+
+    Args:
+        path: Arrow IPC file.
+        printed: Every key that any piece may stand for.
+
+    Raises:
+        SealingError: The table cannot be read, or holds a column no check understands.
+    """
+    import pyarrow as pa
+
+    try:
+        with pa.memory_map(str(path)) as source:
+            table = pa.ipc.open_file(source).read_all()
+        for name in table.column_names:
+            values = table.column(name).combine_chunks()
+            if isinstance(values, pa.ChunkedArray):
+                values = pa.concat_arrays(values.chunks) if values.num_chunks else values
+            column = Column(values)
+            kind = values.type
+            if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+                _index_numbers(column, printed)
+            else:
+                _index_text(column, printed)
+            yield column
+    except (pa.ArrowException, OSError) as error:
+        raise SealingError("a table cannot be read for the row scan.") from error

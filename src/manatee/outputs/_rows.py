@@ -1,0 +1,130 @@
+"""Private rows and values that stand in the outputs as they are.
+
+A piece of output *is* a row if it shares so much with one row that chance does not explain it. For
+each column that matches, the chance is that of a random row (or of a random number in the column's
+range) to match anything in the piece, so a piece full of numbers proves little per number. The
+bits, -log2 of the chances, add up over the columns; `row_match_margin_bits` above log2(rows) is
+the line. Rows printed in part, rounded, or across lines are found; encoded ones are not.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from manatee.errors import ManateeError
+from manatee.outputs._columns import Column, Key, printed_keys, read_columns
+from manatee.outputs._form import unreadable
+from manatee.outputs._subject import Subject, check
+from manatee.outputs._tokens import Piece, Place, pieces
+from manatee.records import OutputCheck
+
+MAX_UNIQUE_VALUES = 10
+"""So many distinct values that only one person has may stand in all outputs; more is a list."""
+
+SPARSE = 0.01
+"""A number counts as somebody's value only where chance hits one of the column's so rarely."""
+
+WINDOW = 48
+"""Tokens of a piece that spans lines; a row must fit into half of it."""
+
+_ROWS = ("private-rows", "No row of the table")
+_VALUES = ("private-values", "No list of single people's values")
+
+
+@dataclass(frozen=True)
+class _Printed:
+    piece: Piece
+    keys: dict[Key, int]
+
+
+def private_rows_and_values(subject: Subject) -> tuple[OutputCheck, OutputCheck]:
+    """Scan all outputs for rows, and for values that only one row has."""
+    try:
+        printed = [_Printed(piece, printed_keys(piece)) for piece in pieces(subject, WINDOW)]
+        every = frozenset(key for item in printed for key in item.keys)
+        places: set[Place] = set()
+        unique: set[tuple[str, int, Key]] = set()
+        for name, path in sorted(subject.tables.items()):
+            columns = list(read_columns(path, every))
+            places |= _flagged(printed, columns, subject.policy.row_match_margin_bits)
+            unique |= {(name, number, key) for number, key in _unique_values(columns, printed)}
+    except ManateeError as error:
+        return unreadable(*_ROWS, error), unreadable(*_VALUES, error)
+    where = ", ".join(sorted({f"{place.kind} {place.number}" for place in places})[:10])
+    rows = f"A row of a private table stands in {where}." if places else ""
+    values = (
+        f"More than {MAX_UNIQUE_VALUES} values that only one row has stand in the outputs."
+        if len(unique) > MAX_UNIQUE_VALUES
+        else ""
+    )
+    return (
+        check(*_ROWS, rows, f"{len(printed)} pieces of output compared with every row."),
+        check(*_VALUES, values, f"At most {MAX_UNIQUE_VALUES} single values."),
+    )
+
+
+def _flagged(printed: list[_Printed], columns: list[Column], margin: int) -> set[Place]:
+    """Return the places where a row stands."""
+    n_records = len(columns[0].values) if columns else 0
+    if n_records == 0:
+        return set()
+    limit = math.log2(n_records) + margin
+    found: set[Place] = set()
+    for item in printed:
+        if item.piece.place in found:
+            continue
+        matched = [
+            {key for key in item.keys if key in column.counts} if column.counts else set()
+            for column in columns
+        ]
+        bits = [
+            _bits(column, keys, item.keys, n_records)
+            for column, keys in zip(columns, matched, strict=True)
+        ]
+        if sum(bits) < limit:
+            continue
+        candidates = {
+            row
+            for column, keys in zip(columns, matched, strict=True)
+            for key in keys
+            for row in column.rows.get(key, ())
+        }
+        for row in candidates:
+            shared = sum(
+                bit
+                for column, keys, bit in zip(columns, matched, bits, strict=True)
+                if bit and column.row_keys(row, keys)
+            )
+            if shared >= limit:
+                found.add(item.piece.place)
+                break
+    return found
+
+
+def _bits(column: Column, keys: set[Key], printed: dict[Key, int], n_records: int) -> float:
+    """Return how much a match of this column with this piece says, in bits."""
+    if not keys:
+        return 0.0
+    chance = min(1.0, sum(column.counts[key] for key in keys) / n_records)
+    if column.bounds is not None:
+        by_range = sum(
+            count / column.span(key[0]) for key, count in printed.items() if isinstance(key, tuple)
+        )
+        chance = min(chance, by_range)
+    return -math.log2(chance) if chance < 1.0 else 0.0
+
+
+def _unique_values(columns: list[Column], printed: list[_Printed]) -> set[tuple[int, Key]]:
+    """Return column number and key of every printed value that exactly one row has."""
+    spoken = {key for item in printed for key in item.keys}
+    found: set[tuple[int, Key]] = set()
+    for number, column in enumerate(columns):
+        n_records = len(column.values)
+        for key in spoken & column.counts.keys():
+            if column.counts[key] != 1:
+                continue
+            if isinstance(key, tuple) and n_records / column.span(key[0]) > SPARSE:
+                continue
+            found.add((number, key))
+    return found
