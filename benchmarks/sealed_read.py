@@ -1,8 +1,8 @@
 """How much slower is reading a sealed table than reading the same table in plain Parquet?
 
 The plain file is written as pyarrow writes it by default (1 MiB pages), the sealed one as
-`seal_table` does, so that no setting chosen for sealing slows what it is compared with. Every read is
-a process of its own; plain and sealed reads alternate, so that whatever else the
+`seal_table` does, so that no setting chosen for sealing slows what it is compared with.
+Every read is a process of its own; plain and sealed reads alternate, so that whatever else the
 machine does falls on both. Whole table, `iter_batches`, every column. Run:
 
     python benchmarks/sealed_read.py --gib 1 --rounds 5

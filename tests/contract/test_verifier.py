@@ -135,9 +135,7 @@ def test_no_damaged_byte_is_accepted_and_only_our_errors_leave(
     for position in range(0, len(genuine), 7):
         damaged = bytearray(genuine)
         damaged[position] ^= 1 << position % 8
-        evidence = Evidence(
-            media_type=verifier.media_type, payload=to_base64(bytes(damaged))
-        )
+        evidence = Evidence(media_type=verifier.media_type, payload=to_base64(bytes(damaged)))
         try:
             result = look(verifier, sample, evidence=evidence)
         except ManateeError:

@@ -95,6 +95,8 @@ def prepare_dataset(
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
+        for part in ("sealed", "twin"):
+            (staging / part).mkdir()
         progress("sealing the table, column by column")
         key = new_data_key()
         bare = DatasetManifest(

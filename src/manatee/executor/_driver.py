@@ -12,6 +12,7 @@ import logging
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import msgspec
@@ -42,10 +43,11 @@ def main(source: BinaryIO, target: BinaryIO) -> None:
         target.write(canonical_json(line) + b"\n")
         target.flush()
 
-    tell(asyncio.run(_run(job, tell)))
+    asyncio.run(_run(job, tell))
 
 
-async def _run(job: DriverJob, tell: Any) -> RunEnded:
+async def _run(job: DriverJob, tell: Callable[[Record], None]) -> None:
+    """Run it and tell the end; whoever started this process then ends it and the kernel."""
     notebook = nbformat.reads(job.notebook, as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -71,19 +73,15 @@ async def _run(job: DriverJob, tell: Any) -> RunEnded:
         raise_on_iopub_timeout=True,
         skip_cells_with_tag="",
     )
-    try:
-        await manager.start_kernel(
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        ended = await _cells(client, tell)
-    finally:
-        await manager.shutdown_kernel(now=True)
-        context.destroy(linger=0)
+    await manager.start_kernel(
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    ended = await _cells(client, tell)
     text = nbformat.writes(notebook, version=4)
-    return msgspec.structs.replace(ended, notebook=text)
+    tell(msgspec.structs.replace(ended, notebook=text))
 
 
-async def _cells(client: BoundedClient, tell: Any) -> RunEnded:
+async def _cells(client: BoundedClient, tell: Callable[[Record], None]) -> RunEnded:
     try:
         await client.connect()
     except DeadKernelError:

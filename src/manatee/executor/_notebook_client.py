@@ -36,6 +36,8 @@ class BoundedClient(NotebookClient):  # type: ignore[misc]  # nbclient is untype
 
     received = 0
     timed_out = False
+    oversized = False
+    cut_off: asyncio.Future[None]
 
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
         """Count a message, then let nbclient take it. Raises OutputSizeError."""
@@ -73,6 +75,7 @@ class BoundedClient(NotebookClient):  # type: ignore[misc]  # nbclient is untype
                 replied = False
             if not await self.km.is_alive() or asyncio.get_running_loop().time() > deadline:
                 raise DeadKernelError("the kernel did not start")
+        self.cut_off = asyncio.ensure_future(self._watch_output())
 
     async def run_cell(self, cell: Any, index: int) -> None:
         """Run one cell.
@@ -84,10 +87,8 @@ class BoundedClient(NotebookClient):  # type: ignore[misc]  # nbclient is untype
             OutputSizeError: The kernel sent too much.
         """
         running = asyncio.ensure_future(self.async_execute_cell(cell, index))
-        watched = asyncio.ensure_future(self._cut_off())
-        done, _ = await asyncio.wait({running, watched}, return_when=asyncio.FIRST_COMPLETED)
-        watched.cancel()
-        if running not in done:
+        await asyncio.wait({running, self.cut_off}, return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
             running.cancel()
             raise OutputSizeError
         try:
@@ -97,16 +98,13 @@ class BoundedClient(NotebookClient):  # type: ignore[misc]  # nbclient is untype
                 raise
             raise OutputSizeError from None  # output was lost on the way: it was too much
 
-    async def _cut_off(self) -> None:
+    async def _watch_output(self) -> None:
         """Return when a live kernel's output socket was dropped: a message was over the limit."""
         monitor = self.kc.iopub_channel.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
-        try:
-            await monitor.recv_multipart()
-            await asyncio.sleep(DROPPED_SECONDS)
-            if not await self.km.is_alive():
-                await asyncio.Event().wait()  # dead: the other task says so
-        finally:
-            self.kc.iopub_channel.socket.disable_monitor()
+        await monitor.recv_multipart()
+        await asyncio.sleep(DROPPED_SECONDS)
+        if not await self.km.is_alive():
+            await asyncio.Event().wait()  # it died: whoever runs the cell will notice
 
     async def _async_poll_output_msg(self, parent_msg_id: str, cell: Any, cell_index: int) -> None:
         try:
@@ -116,8 +114,6 @@ class BoundedClient(NotebookClient):  # type: ignore[misc]  # nbclient is untype
             if self.task_poll_for_reply is not None:
                 self.oversized = True
                 self.task_poll_for_reply.cancel()
-
-    oversized = False
 
     async def _async_poll_kernel_alive(self) -> None:
         while await self.km.is_alive():  # noqa: ASYNC110  # a process, not a task

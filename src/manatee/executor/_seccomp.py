@@ -54,6 +54,9 @@ SOCKETS = {1: "AF_UNIX", 2: "AF_INET", 10: "AF_INET6"}
 """Families that may be opened; there is no network behind the last two, but ipykernel wants them
 to exist."""
 
+AF_NETLINK = 16
+"""Fails with EOPNOTSUPP: ZeroMQ takes that for "no interfaces" and aborts on EPERM."""
+
 SOCKET_TYPES = {1: "SOCK_STREAM", 2: "SOCK_DGRAM", 5: "SOCK_SEQPACKET"}
 _TYPE_MASK = 0xF
 
@@ -105,6 +108,9 @@ def write_filter(target: Path) -> None:
                     only(0, libseccomp.EQ, family),
                     only(1, libseccomp.MASKED_EQ, _TYPE_MASK, kind),
                 )
+        rules.add_rule(
+            libseccomp.ERRNO(errno.EOPNOTSUPP), "socket", only(0, libseccomp.EQ, AF_NETLINK)
+        )
         rules.add_rule(libseccomp.ALLOW, "socketpair", only(0, libseccomp.EQ, 1))
         for request in IOCTLS:
             rules.add_rule(libseccomp.ALLOW, "ioctl", only(1, libseccomp.EQ, request))

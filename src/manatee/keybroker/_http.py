@@ -38,6 +38,8 @@ async def _answer(send: Send, status: int, media_type: str, body: bytes) -> None
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
     ]
+    if status == meaning(TooLargeError).http_status:
+        headers.append((b"connection", b"close"))  # what is left of the body is not read
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

@@ -1,8 +1,8 @@
 """Strict reading and canonical writing of JSON (RFC 8785).
 
 Reading refuses what JSON libraries let pass: duplicate members, NaN and Infinity, numbers too
-large for a double, deep nesting, lone surrogates, trailing bytes, oversized input. Time and memory are bounded by
-`max_bytes`. Everything that crosses a trust boundary is read here.
+large for a double, deep nesting, lone surrogates, trailing bytes, oversized input. Time and memory
+are bounded by `max_bytes`. Everything that crosses a trust boundary is read here.
 """
 
 import json

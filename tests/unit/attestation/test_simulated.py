@@ -233,9 +233,7 @@ def test_a_result_without_checks_is_never_accepted() -> None:
 def test_an_unknown_media_type_is_refused_without_guessing(
     forge: EvidenceForge, media_type: str
 ) -> None:
-    evidence = Evidence(
-        media_type=media_type, payload=forge.evidence(bound(), CLAIMS).payload
-    )
+    evidence = Evidence(media_type=media_type, payload=forge.evidence(bound(), CLAIMS).payload)
     with pytest.raises(AppraisalRefusedError, match=r"\[kind\]"):
         look(evidence, forge.roots())
 

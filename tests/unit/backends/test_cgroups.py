@@ -52,14 +52,15 @@ def test_v2_has_one_group(tmp_path: Path) -> None:
 
 def test_v2_a_service_that_moved_aside_still_finds_its_own_group(tmp_path: Path) -> None:
     membership, mounts, base = unified(tmp_path, "cpu memory pids")
-    again, _, _ = membership.replace("/user/scope", "/user/scope/manatee-host"), None, None
-    (found,) = find_hierarchies(again, mounts)
+    moved = membership.replace("/user/scope", "/user/scope/manatee-host")
+    (found,) = find_hierarchies(moved, mounts)
     assert found.base == base
 
 
 def test_a_hybrid_takes_each_controller_where_it_lives(tmp_path: Path) -> None:
-    membership, mounts, base = unified(tmp_path, "pids cpu")
-    found = find_hierarchies("9:memory:/\n" + membership, V1_MOUNTS.splitlines()[0] + "\n" + mounts)
+    membership, mounts, _ = unified(tmp_path, "pids cpu")
+    memory = V1_MOUNTS.splitlines()[0] + "\n"
+    found = find_hierarchies("9:memory:/\n" + membership, memory + mounts)
     assert [(item.unified, item.controllers) for item in found] == [
         (False, frozenset({"memory"})),
         (True, frozenset({"pids", "cpu"})),

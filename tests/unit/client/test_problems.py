@@ -19,7 +19,9 @@ def problem(code: str, **more: object) -> bytes:
     return msgspec.json.encode(Problem(**members | more))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("kind", all_errors())
+@pytest.mark.parametrize(
+    "kind", [kind for kind in all_errors() if kind.__module__ == "manatee.errors"]
+)
 def test_every_error_comes_back_as_its_own_class(kind: type[ManateeError]) -> None:
     assert type(error_of(meaning(kind).http_status, problem(kind.code, check="c"))) is kind
 

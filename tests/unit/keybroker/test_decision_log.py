@@ -130,8 +130,7 @@ def test_a_release_whose_record_cannot_be_written_releases_nothing(tmp_path: Pat
     asked = place.ask(broker)
     connection = sqlite3.connect(tmp_path / "broker.db")
     connection.execute(
-        "CREATE TRIGGER full BEFORE INSERT ON decisions"
-        " BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+        "CREATE TRIGGER full BEFORE INSERT ON decisions BEGIN SELECT RAISE(ABORT, 'disk full'); END"
     )
     connection.commit()
     with pytest.raises(StoreError):

@@ -430,15 +430,11 @@ def test_an_approval_dated_at_the_beginning_of_time_is_logged_as_a_denial(
     broker = place.broker()
     given = place.approval()
     ancient = msgspec.structs.replace(given.statement, approved_at="0001-01-01T00:00:00Z")
-    body = place.ask(broker).changed(
-        approvals=(msgspec.structs.replace(given, statement=ancient),)
-    )
+    body = place.ask(broker).changed(approvals=(msgspec.structs.replace(given, statement=ancient),))
     assert refusal(broker, body) == "approvals"
 
 
-@pytest.mark.parametrize(
-    "settings", [(ACCEPT_SIMULATED,), (ACCEPT_SIMULATED, REAL_BELOW_HARDWARE)]
-)
+@pytest.mark.parametrize("settings", [(ACCEPT_SIMULATED,), (ACCEPT_SIMULATED, REAL_BELOW_HARDWARE)])
 def test_insecure_settings_show_in_answer_log_and_decision(
     place: Installation, settings: tuple[str, ...]
 ) -> None:
