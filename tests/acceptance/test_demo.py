@@ -28,8 +28,8 @@ def test_simulated_is_said_everywhere(demo: Any) -> None:
 
 def test_the_notebook_learned_something_different_on_each_table(demo: Any) -> None:
     twin, real = demo.answer["figures"]["twin"], demo.answer["figures"]["real"]
-    assert twin["rmse"] != real["rmse"]
-    assert real["rmse"] < real["rmse_of_the_mean"]
+    assert twin["rmse_usd"] != real["rmse_usd"]
+    assert real["rmse_usd"] < real["rmse_of_the_mean_usd"]
 
 
 def test_a_generated_table_is_labelled_synthetic(demo: Any) -> None:
@@ -143,4 +143,4 @@ def test_a_table_of_ones_own_is_labelled_real(manatee: Any, tmp_path: Path) -> N
     assert answer["label"] == "real"
     settings = answer["verification"]["insecure_settings"]
     assert "insecure_release_real_data_below_hardware" in settings
-    assert answer["figures"]["real"]["rmse"] < answer["figures"]["real"]["rmse_of_the_mean"]
+    assert answer["figures"]["real"]["rmse_usd"] < answer["figures"]["real"]["rmse_of_the_mean_usd"]

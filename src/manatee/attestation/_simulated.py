@@ -59,6 +59,9 @@ DEVICE = "NOT A TEE - simulated device"
 CLOCK_SKEW_SECONDS = 60
 """How far in the future evidence may be dated."""
 
+_ED25519_BIT_STRING: Final = b"\x03\x41\x00"
+"""DER of what stands before 64 bytes of signature: a bit string without unused bits."""
+
 _CERTIFICATE_LIFE = timedelta(days=3650)
 
 
@@ -221,12 +224,16 @@ def _make_device(folder: Path, now: datetime) -> None:
 def _read_certificate(text: str) -> x509.Certificate:
     """Read a certificate wholly: the library parses lazily, and raises what it likes later."""
     try:
-        certificate = x509.load_der_x509_certificate(unbase64(text))
+        encoded = unbase64(text)
+        certificate = x509.load_der_x509_certificate(encoded)
         certificate.public_key()
         _ = certificate.extensions, certificate.not_valid_before_utc
         _ = certificate.not_valid_after_utc
         if certificate.serial_number <= 0:
             raise MalformedError("simulated evidence holds a certificate without serial number.")
+        # the library overlooks a bit string's count of unused bits, outside of what is signed
+        if not encoded.endswith(_ED25519_BIT_STRING + certificate.signature):
+            raise MalformedError("simulated evidence holds a certificate not signed by Ed25519.")
     except (
         ValueError,
         TypeError,

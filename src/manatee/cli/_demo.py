@@ -23,6 +23,7 @@ from manatee.cli._researcher import (
     RehearsalOutcome,
     Work,
     describe_event,
+    describe_exit,
     explain_failure,
     fetch_bundle,
     rehearse,
@@ -245,10 +246,13 @@ def run_demo(options: DemoOptions, settings: Settings, timeline: Timeline) -> De
                 identity=room.identity.identity,
                 progress=update,
             )
-            if not rehearsal.exit.succeeded:
-                raise JobFailedError(f"the rehearsal failed at cell {rehearsal.exit.cell}.")
-            update(_summary(rehearsal.files))
             _keep(folder / "twin-outputs", rehearsal.files)
+            if not rehearsal.exit.succeeded:
+                raise JobFailedError(
+                    f"the rehearsal failed: {describe_exit(rehearsal.exit)}.",
+                    hint=f"Its notebook, error and all, is in {folder / 'twin-outputs'}.",
+                )
+            update(_summary(rehearsal.files))
         with timeline.step("researcher", "Submit the same notebook for the real data") as update:
             job = submit(work, client=researcher, runtime=runtime)
             update(f"job_digest {job.job_digest}")
@@ -279,7 +283,11 @@ def run_demo(options: DemoOptions, settings: Settings, timeline: Timeline) -> De
 
 def _summary(files: tuple[OutputFile, ...]) -> str:
     found = figures(files)
-    return f"RMSE {found['rmse']:,.0f}" if isinstance(found.get("rmse"), int | float) else ""
+    return (
+        f"RMSE {found['rmse_usd']:,.0f} USD"
+        if isinstance(found.get("rmse_usd"), int | float)
+        else ""
+    )
 
 
 def _keep(folder: Path, files: tuple[OutputFile, ...]) -> None:

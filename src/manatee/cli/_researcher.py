@@ -254,20 +254,28 @@ def submit(work: Work, *, client: ManateeClient, runtime: str) -> JobAnswer:
     return answer
 
 
+def describe_exit(status: ExitStatus) -> str:
+    """Return how a run ended as a person would say it."""
+    if status.succeeded:
+        return "succeeded"
+    parts = [f"cause: {status.cause.value}"] if status.cause is not None else []
+    if status.cell is not None:
+        line = f", line {status.line}" if status.line is not None else ""
+        parts.append(f"cell {status.cell}{line}")
+    if status.exception_class:
+        parts.append(status.exception_class)
+    if status.check:
+        parts.append(f"check: {status.check}")
+    return "; ".join(parts) or "failed"
+
+
 def explain_failure(job: JobAnswer) -> JobFailedError:
     """Return a job's end as an error with its cause: cell, line, class, and nothing more."""
-    exit_status = job.exit
     parts = [f"job {job.id} ended {job.state}"]
-    if job.cause is not None:
+    if job.exit is not None:
+        parts.append(describe_exit(job.exit))
+    elif job.cause is not None:
         parts.append(f"cause: {job.cause.value}")
-    if exit_status is not None:
-        if exit_status.cell is not None:
-            line = f", line {exit_status.line}" if exit_status.line is not None else ""
-            parts.append(f"cell {exit_status.cell}{line}")
-        if exit_status.exception_class:
-            parts.append(exit_status.exception_class)
-        if exit_status.check:
-            parts.append(f"check: {exit_status.check}")
     if job.message:
         parts.append(job.message)
     return JobFailedError("; ".join(parts) + ".", hint="Try it on the twin: `manatee rehearse`.")

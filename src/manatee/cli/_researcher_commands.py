@@ -86,7 +86,7 @@ def rehearse(
     """Run the notebook on the twins, in the very sandbox and runtime of the secure stage."""
     from manatee.backends import SandboxBackend
     from manatee.cli._people import read_identity
-    from manatee.cli._researcher import Work
+    from manatee.cli._researcher import Work, describe_exit
     from manatee.cli._researcher import rehearse as run_rehearsal
     from manatee.cli._services import SIMULATED_DEVICE_FOLDER
 
@@ -121,9 +121,7 @@ def rehearse(
     if output is Format.JSON:
         print_json({"exit": outcome.exit, "folder": str(folder.absolute())})
     else:
-        word = "succeeded" if outcome.exit.succeeded else "failed"
-        where = f" at cell {outcome.exit.cell}" if outcome.exit.cell else ""
-        typer.echo(f"{word}{where}; outputs in {folder}")
+        typer.echo(f"{describe_exit(outcome.exit)}; outputs in {folder}")
     if not outcome.exit.succeeded:
         raise typer.Exit(11)
 

@@ -92,7 +92,8 @@ class Timeline:
         if self._live is None:
             mark = _MARKS[state]
             text = f"{mark} {step.seconds:6.1f} s  {step.stage:<12} {step.title}"
-            self._console.print(text + (f" — {step.detail}" if step.detail else ""), markup=False)
+            line = text + (f" — {step.detail}" if step.detail else "")
+            self._console.print(line, markup=False, soft_wrap=True)
             sys.stderr.flush()
 
     def _table(self) -> Table:

@@ -37,7 +37,8 @@ def main(source: BinaryIO, target: BinaryIO) -> None:
     protect_memory()
     logging.disable(logging.CRITICAL)  # nbclient's log quotes cells and their errors
     job = read_record(source.read(), DriverJob, what="driver job", max_bytes=MAX_JOB_BYTES)
-    resource.setrlimit(resource.RLIMIT_DATA, (job.memory_bytes, job.memory_bytes))
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (job.memory_bytes, hard))
 
     def tell(line: Record) -> None:
         target.write(canonical_json(line) + b"\n")

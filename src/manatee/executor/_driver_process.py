@@ -23,7 +23,7 @@ FORK_BOMB = 200
 """Forks denied from which on the run is ended as a fork bomb."""
 
 REPORT_SECONDS = 10
-"""Part of the wall time kept back for checking, sealing and reporting; the host kills at its end."""
+"""Part of the wall time kept for checking, sealing and reporting; the host kills at its end."""
 
 END_SECONDS = 10.0
 """How long killed processes may take to be gone."""

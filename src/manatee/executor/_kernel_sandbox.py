@@ -38,6 +38,7 @@ def kernel_argv(
     """
     limits = {
         "RLIMIT_CORE": 0,
+        "RLIMIT_DATA": -1,  # the driver's own limit ends here; the kernel has its cgroup
         "RLIMIT_CPU": resources.kernel_cpu_seconds,
         "RLIMIT_NOFILE": OPEN_FILES,
         "RLIMIT_FSIZE": resources.scratch_bytes,

@@ -8,6 +8,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 import zmq
+import zmq.asyncio
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from traitlets import Int
@@ -38,6 +39,7 @@ class BoundedClient(NotebookClient):  # type: ignore[misc]  # nbclient is untype
     timed_out = False
     oversized = False
     cut_off: asyncio.Future[None]
+    hang_ups: zmq.asyncio.Socket
 
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
         """Count a message, then let nbclient take it. Raises OutputSizeError."""
@@ -75,6 +77,7 @@ class BoundedClient(NotebookClient):  # type: ignore[misc]  # nbclient is untype
                 replied = False
             if not await self.km.is_alive() or asyncio.get_running_loop().time() > deadline:
                 raise DeadKernelError("the kernel did not start")
+        self.hang_ups = self.kc.iopub_channel.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         self.cut_off = asyncio.ensure_future(self._watch_output())
 
     async def run_cell(self, cell: Any, index: int) -> None:
@@ -97,11 +100,12 @@ class BoundedClient(NotebookClient):  # type: ignore[misc]  # nbclient is untype
             if self.timed_out:
                 raise
             raise OutputSizeError from None  # output was lost on the way: it was too much
+        if await self.hang_ups.poll(0):
+            raise OutputSizeError  # ZeroMQ dropped a message and connected again
 
     async def _watch_output(self) -> None:
         """Return when a live kernel's output socket was dropped: a message was over the limit."""
-        monitor = self.kc.iopub_channel.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
-        await monitor.recv_multipart()
+        await self.hang_ups.poll()
         await asyncio.sleep(DROPPED_SECONDS)
         if not await self.km.is_alive():
             await asyncio.Event().wait()  # it died: whoever runs the cell will notice
