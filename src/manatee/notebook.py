@@ -115,7 +115,7 @@ def _encode(value: object) -> tuple[bytes, str]:
     if hasattr(value, "savefig"):
         return _png(value), ".png"
     if hasattr(value, "to_csv"):
-        return value.to_csv(index=type(value.index).__name__ != "RangeIndex").encode(), ".csv"
+        return _csv(value), ".csv"
     if type(value).__module__.partition(".")[0] == "pyarrow":
         return _table(value), ".csv"
     return _json(value), ".json"
@@ -127,6 +127,12 @@ def _png(figure: Any) -> bytes:
     target = io.BytesIO()
     figure.savefig(target, format="png", metadata={"Software": None})
     return target.getvalue()
+
+
+def _csv(frame: Any) -> bytes:
+    """Return a pandas table as CSV, its index only where it says something."""
+    text: str = frame.to_csv(index=type(frame.index).__name__ != "RangeIndex")
+    return text.encode()
 
 
 def _table(table: Any) -> bytes:

@@ -29,7 +29,7 @@ from manatee.cli._researcher import (
     rehearse,
     submit,
 )
-from manatee.cli._services import SIMULATED_DEVICE_FOLDER, running_service
+from manatee.cli._services import SANDBOX_FOLDER, SIMULATED_DEVICE_FOLDER, running_service
 from manatee.cli._timeline import Timeline
 from manatee.cli._verify import verify
 from manatee.errors import BackendUnavailableError, ConflictError, JobFailedError, ManifestError
@@ -182,8 +182,8 @@ def run_demo(options: DemoOptions, settings: Settings, timeline: Timeline) -> De
         rows, columns = given.table.shape
         update(f"{rows} rows, {columns} columns, labelled {label}")
     _prepare_folder(folder)
-    device_folder = home / SIMULATED_DEVICE_FOLDER
-    backend = SandboxBackend(folder / "rehearsal", device_folder=device_folder)
+    sandbox = home / SANDBOX_FOLDER
+    backend = SandboxBackend(folder / "rehearsal", home / SIMULATED_DEVICE_FOLDER)
 
     with timeline.step("operator", "Try the sandbox") as update:
         found = backend.probe()
@@ -194,7 +194,7 @@ def run_demo(options: DemoOptions, settings: Settings, timeline: Timeline) -> De
             )
         update(f"{found.kind}: namespaces, no network, seccomp, limits")
     with timeline.step("operator", "Measure the runtime") as update:
-        runtime = runtime_digest(settings.runtime, cache=home / "runtime-digests.json")
+        runtime = runtime_digest(settings.runtime, cache=sandbox / "runtime-cache")
         update(runtime)
 
     with timeline.step("everyone", "Make keys, accounts and the key broker's policy") as update:

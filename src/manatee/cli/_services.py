@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 SIMULATED_DEVICE_FOLDER = "simulated-tee"
+SANDBOX_FOLDER = "sandbox"
 START_SECONDS = 60
 STOP_SECONDS = 30
 
@@ -89,12 +90,11 @@ def serve(settings: Settings) -> None:
 
     _log_json()
     settings.home.mkdir(parents=True, exist_ok=True)
-    runtime = runtime_digest(settings.runtime, cache=settings.home / "runtime-digests.json")
+    sandbox = settings.home / SANDBOX_FOLDER
+    runtime = runtime_digest(settings.runtime, cache=sandbox / "runtime-cache")
     store = open_store(settings.home, clock=system_clock)
     try:
-        backend = SandboxBackend(
-            settings.home / "guests", device_folder=settings.home / SIMULATED_DEVICE_FOLDER
-        )
+        backend = SandboxBackend(sandbox, settings.home / SIMULATED_DEVICE_FOLDER)
         app = create_app(store, settings, system_clock, runtimes={runtime})
         mount_key_broker(app, settings)
         reconciler = Reconciler(

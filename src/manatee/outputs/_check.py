@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from manatee.outputs import _amount, _form, _rows, _types
-from manatee.outputs._subject import Subject
+from manatee.outputs._subject import Subject, check_depth
 from manatee.records import DisclosureRecord, OutputFile, OutputPolicy, digest_record
 
 
@@ -31,7 +31,11 @@ def check_outputs(
     Returns:
         Every check with a reason that names cells and files by number, never a value. All must
         have passed (`passed`) before anything leaves.
+
+    Raises:
+        OutputCheckError: The notebook is no JSON object, or nested too deeply to be checked.
     """
+    check_depth(notebook)
     subject = Subject(notebook, files, declared, policy, tables)
     checks = (
         _amount.total_size(subject),

@@ -8,6 +8,7 @@ so memory is a few arrays of one column's length, whatever is printed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ RARE_ROWS = 32
 """A value in at most so many rows leads to candidate rows."""
 
 _LARGEST = float(1 << 52)
+_WIDEST = 1e300
 
 Key = str | tuple[int, int]
 """Words joined by spaces, or (decimals, value times ten to that power)."""
@@ -67,7 +69,7 @@ class Column:
         values: The column, one Arrow array.
         counts: Key to number of rows.
         rows: Rare keys to their rows.
-        bounds: Smallest and largest value, for numbers; None for text.
+        bounds: Smallest and largest finite value, for numbers; None for text.
     """
 
     values: Any
@@ -80,7 +82,7 @@ class Column:
         if self.bounds is None:
             return 0.0
         low, high = self.bounds
-        return (high - low) * 10.0**decimals + 1
+        return min((high - low) * 10.0**decimals + 1, _WIDEST)
 
     def row_keys(self, row: int, keys: Iterable[Key]) -> bool:
         """Whether a row's value is one of these keys."""
@@ -89,6 +91,8 @@ class Column:
             return False
         if self.bounds is None:
             return text_key(str(value)) in keys
+        if not math.isfinite(value):
+            return False
         return any(
             isinstance(key, tuple) and round(float(value) * 10.0 ** key[0]) == key[1]
             for key in keys
@@ -125,6 +129,7 @@ def _index_numbers(column: Column, printed: frozenset[Key]) -> None:
     import pyarrow.compute as pc
 
     numbers = column.values.cast("float64", safe=False)
+    numbers = pc.if_else(pc.is_finite(numbers), numbers, pa.scalar(None, "float64"))
     extent = pc.min_max(numbers).as_py()
     if extent["min"] is None:
         return

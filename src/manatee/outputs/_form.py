@@ -8,18 +8,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from manatee.errors import ManateeError
+from manatee.outputs._clean import KNOWN_ERRORS
 from manatee.outputs._subject import Subject, cell_outputs, check, code_cells, numbered
 from manatee.records import OutputCheck
 
 _NOTEBOOK_MEMBERS = frozenset({"cells", "metadata", "nbformat", "nbformat_minor"})
 _METADATA_MEMBERS = frozenset({"kernelspec", "language_info", "manatee"})
+_CELL_MEMBERS = {
+    "code": frozenset({"cell_type", "execution_count", "id", "metadata", "outputs", "source"}),
+    "markdown": frozenset({"attachments", "cell_type", "id", "metadata", "source"}),
+    "raw": frozenset({"attachments", "cell_type", "id", "metadata", "source"}),
+}
 _OUTPUT_MEMBERS = {
     "stream": frozenset({"output_type", "name", "text"}),
     "display_data": frozenset({"output_type", "data", "metadata"}),
     "execute_result": frozenset({"output_type", "data", "metadata", "execution_count"}),
     "error": frozenset({"output_type", "ename", "evalue", "traceback"}),
 }
-_STREAMS = frozenset({"stdout", "stderr"})
+_STREAMS = ("stdout", "stderr")
 _HARMLESS_METADATA: tuple[Mapping[str, Any], ...] = ({}, {"needs_background": "light"})
 
 
@@ -29,7 +35,9 @@ def _count_fits(value: Any, cells: int) -> bool:
 
 def _output_fits(output: Mapping[str, Any], cells: int) -> bool:
     kind = output.get("output_type")
-    if kind not in _OUTPUT_MEMBERS or not output.keys() <= _OUTPUT_MEMBERS[kind]:
+    if not isinstance(kind, str) or kind not in _OUTPUT_MEMBERS:
+        return False
+    if not output.keys() <= _OUTPUT_MEMBERS[kind]:
         return False
     if kind == "stream":
         return output.get("name") in _STREAMS
@@ -45,12 +53,18 @@ def _output_fits(output: Mapping[str, Any], cells: int) -> bool:
 def _cell_fits(cell: Mapping[str, Any], cells: int) -> bool:
     metadata = cell.get("metadata", {})
     return (
-        cell.keys() <= {"cell_type", "execution_count", "id", "metadata", "outputs", "source"}
+        cell.keys() <= _CELL_MEMBERS["code"]
         and isinstance(cell.get("outputs"), list)
         and isinstance(metadata, dict)
         and "execution" not in metadata
         and _count_fits(cell.get("execution_count"), cells)
     )
+
+
+def _known_cell(cell: Any) -> bool:
+    """Whether it is a cell of a known type; only code cells may have outputs."""
+    kind = cell.get("cell_type") if isinstance(cell, dict) else None
+    return isinstance(kind, str) and kind in _CELL_MEMBERS and cell.keys() <= _CELL_MEMBERS[kind]
 
 
 def notebook_form(subject: Subject) -> OutputCheck:
@@ -64,10 +78,11 @@ def notebook_form(subject: Subject) -> OutputCheck:
     }
     problem = f"Unexpected members, numbers or metadata in {numbered(wrong)}." if wrong else ""
     metadata = subject.notebook.get("metadata", {})
-    if not subject.notebook.keys() <= _NOTEBOOK_MEMBERS or not isinstance(
-        subject.notebook.get("cells"), list
-    ):
+    every = subject.notebook.get("cells")
+    if not subject.notebook.keys() <= _NOTEBOOK_MEMBERS or not isinstance(every, list):
         problem = "The notebook has unexpected members."
+    elif not problem and not all(_known_cell(cell) for cell in every):
+        problem = "The notebook has cells of no known form."
     elif not isinstance(metadata, dict) or not metadata.keys() <= _METADATA_MEMBERS:
         problem = "The notebook's metadata has unexpected members."
     elif metadata.get("language_info", {"name": "python"}) != {"name": "python"}:
@@ -76,14 +91,18 @@ def notebook_form(subject: Subject) -> OutputCheck:
 
 
 def no_tracebacks(subject: Subject) -> OutputCheck:
-    """Refuse error texts: messages and tracebacks quote values."""
+    """Refuse error texts: messages and tracebacks quote values, and class names could."""
     cells = {
         item.cell
         for item in cell_outputs(subject)
         if item.output.get("output_type") == "error"
-        and (item.output.get("evalue") or item.output.get("traceback"))
+        and (
+            item.output.get("evalue")
+            or item.output.get("traceback")
+            or item.output.get("ename") not in tuple(KNOWN_ERRORS)
+        )
     }
-    problem = f"An error's message or traceback is in {numbered(cells)}." if cells else ""
+    problem = f"An error's text or own class is in {numbered(cells)}." if cells else ""
     return check("no-tracebacks", "No error texts", problem, "None.")
 
 

@@ -82,6 +82,9 @@ def _flagged(printed: list[_Printed], columns: list[Column], margin: int) -> set
             _bits(column, keys, item.keys, n_records)
             for column, keys in zip(columns, matched, strict=True)
         ]
+        if n_records == 1 and sum(map(bool, matched)) >= min(len(columns), 2):
+            found.add(item.piece.place)  # chance says nothing of a single row: two values are it
+            continue
         if sum(bits) < limit:
             continue
         candidates = {

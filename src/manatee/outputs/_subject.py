@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from manatee.errors import OutputCheckError
 from manatee.records import OutputCheck, OutputFile, OutputPolicy
+
+MAX_DEPTH = 64
+"""Deepest nesting of a notebook that is looked at; strict JSON allows its outputs 32."""
 
 TEXT_FILE_TYPES = frozenset({".csv", ".json", ".md", ".txt"})
 
@@ -30,6 +34,27 @@ class CellOutput:
 
     cell: int
     output: Mapping[str, Any]
+
+
+def check_depth(notebook: Any) -> None:
+    """Refuse what could not even be walked through.
+
+    Raises:
+        OutputCheckError: It is no JSON object, or nested deeper than `MAX_DEPTH`.
+    """
+    if not isinstance(notebook, Mapping):
+        raise OutputCheckError("the executed notebook is not a JSON object.")
+    level: list[Any] = [notebook]
+    for _ in range(MAX_DEPTH):
+        inner: list[Any] = []
+        for value in level:
+            if isinstance(value, Mapping):
+                inner.extend(value.values())
+            elif isinstance(value, list):
+                inner.extend(value)
+        level = inner
+    if level:
+        raise OutputCheckError(f"the executed notebook is nested deeper than {MAX_DEPTH}.")
 
 
 def joined(text: Any) -> str:
@@ -74,7 +99,7 @@ def cell_text(mime: str, content: Any) -> str | None:
         isinstance(content, list) and all(isinstance(line, str) for line in content)
     ):
         return joined(content)
-    return json.dumps(content)
+    return json.dumps(content, ensure_ascii=False)
 
 
 def check(name: str, title: str, problem: str = "", passed: str = "") -> OutputCheck:

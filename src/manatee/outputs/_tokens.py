@@ -30,6 +30,8 @@ _TOKEN = re.compile(
     r"(?P<number>\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)(?![^\W_])|(?P<word>[^\W_]+)", re.UNICODE
 )
 _GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])")
+_UNICODE_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+_LINE_ESCAPE = re.compile(r"\\+[nr]")
 _MAX_DECIMALS = 8
 
 
@@ -69,6 +71,14 @@ def _number(text: str, negative: bool) -> Number:
     return Number(-value if negative else value, min(max(decimals, 0), _MAX_DECIMALS))
 
 
+def text_lines(text: str) -> list[str]:
+    """Return a text's lines; escapes, as in JSON and in the repr of a string, are undone."""
+    if "\\" in text:
+        text = _UNICODE_ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
+        text = _LINE_ESCAPE.sub("\n", text).replace("\\t", "\t")
+    return text.splitlines()
+
+
 def read_tokens(line: str) -> list[tuple[Token, ...]]:
     """Split a line at everything that is neither letter nor digit; decimals stay whole."""
     found: list[tuple[Token, ...]] = []
@@ -102,7 +112,7 @@ def _json_rows(value: Any) -> Iterator[str]:
     ]
     if len(columns) > 1 and len({len(column) for column in columns}) == 1:
         for row in zip(*columns, strict=True):
-            yield " ".join(json.dumps(cell) for cell in row)
+            yield " ".join(json.dumps(cell, ensure_ascii=False) for cell in row)
     for part in value.values():
         yield from _json_rows(part)
 
@@ -113,7 +123,7 @@ def _texts(subject: Subject) -> Iterator[list[tuple[Place, str]]]:
     for item in cell_outputs(subject):
         place = Place("cell", item.cell)
         for mime, content in mime_bundle(item.output).items():
-            lines += [(place, line) for line in (cell_text(mime, content) or "").splitlines()]
+            lines += [(place, line) for line in text_lines(cell_text(mime, content) or "")]
             if mime == "application/json":
                 lines += [(place, line) for line in _json_rows(content)]
     yield lines
@@ -122,7 +132,7 @@ def _texts(subject: Subject) -> Iterator[list[tuple[Place, str]]]:
             continue
         text = file.data.decode("utf-8", errors="replace")
         place = Place("file", number)
-        yield [(place, line) for line in text.splitlines()]
+        yield [(place, line) for line in text_lines(text)]
         if ending(file.path) == ".json":
             try:
                 yield [(place, line) for line in _json_rows(json.loads(text))]

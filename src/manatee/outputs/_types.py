@@ -1,6 +1,7 @@
 """What kind of content leaves: listed MIME types and file types only, and nothing active."""
 
 import re
+from typing import Any
 
 from manatee.errors import MalformedError, TooLargeError
 from manatee.outputs._png import png_problem
@@ -75,17 +76,23 @@ def file_types(subject: Subject) -> OutputCheck:
     return check("file-types", "Files are what they seem", text, f"{len(subject.files)} files.")
 
 
+def _image_problem(mime: str, content: Any) -> str:
+    if mime != "image/png":
+        return "is of a kind that cannot be checked"
+    try:
+        return png_problem(unbase64("".join(joined(content).split())))
+    except MalformedError:
+        return "is not base64"
+
+
 def images(subject: Subject) -> OutputCheck:
     """Refuse cell images that are not plain PNG: text, metadata or bytes behind the picture."""
     cells: dict[int, str] = {}
     for item in cell_outputs(subject):
         for mime, content in mime_bundle(item.output).items():
-            if mime != "image/png":
+            if not mime.startswith("image/"):
                 continue
-            try:
-                problem = png_problem(unbase64("".join(joined(content).split())))
-            except MalformedError:
-                problem = "is not base64"
+            problem = _image_problem(mime, content)
             if problem:
                 cells[item.cell] = problem
     first = f"The image in cell {min(cells)} {cells[min(cells)]}." if cells else ""

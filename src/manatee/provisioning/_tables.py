@@ -53,6 +53,8 @@ def _read_texts(path: Path, contract: Contract, max_rows: int) -> pa.Table:
     batches: list[pa.RecordBatch] = []
     rows = 0
     try:
+        if path.stat().st_size == 0:
+            raise TableError("the table's file is empty.")
         with pa.csv.open_csv(
             path,
             read_options=pa.csv.ReadOptions(block_size=_BLOCK_BYTES),

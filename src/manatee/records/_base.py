@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 
 from manatee.errors import MalformedError
+from manatee.records._forms import form
 
 FORMAT_VERSION = 1
 """Version of every record below; a reader refuses any other."""
@@ -20,13 +21,20 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
 
-Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}\Z")]
+Name = Annotated[
+    str,
+    form(
+        r"^[a-z0-9][a-z0-9._-]{0,62}\Z",
+        "a name: lower-case letters, digits and . _ - (at most 63)",
+    ),
+]
 """Lower-case name of a person, provider, project, data set, broker, class or backend."""
 
 RelativePath = Annotated[
     str,
-    msgspec.Meta(
-        pattern=r"^(?!/)(?!.*(?:^|/)\.{1,2}(?:/|\Z))[^\x00-\x1f\\\x7f]{1,512}\Z",
+    form(
+        r"^(?!/)(?!.*(?:^|/)\.{1,2}(?:/|\Z))[^\x00-\x1f\\\x7f]{1,512}\Z",
+        "a relative path with / between its parts, without . and .. (at most 512 characters)",
     ),
 ]
 """Path inside a workspace or output folder: `/` between parts, never absolute, no `.` or `..`."""
@@ -34,10 +42,16 @@ RelativePath = Annotated[
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 """Free text of a person, such as a purpose."""
 
-Moment = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}Z\Z")]
+Moment = Annotated[
+    str,
+    form(
+        r"^[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}Z\Z",
+        "a time in UTC such as 2026-01-31T12:00:00Z",
+    ),
+]
 """RFC 3339 time in UTC, whole seconds."""
 
-Base64 = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9+/]*={0,2}\Z")]
+Base64 = Annotated[str, form(r"^[A-Za-z0-9+/]*={0,2}\Z", "standard base64 with padding")]
 """Standard base64 with padding; `unbase64` checks the rest."""
 
 Count = Annotated[int, msgspec.Meta(ge=0)]

@@ -5,9 +5,8 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, NewType
 
-import msgspec
-
 from manatee.errors import MalformedError
+from manatee.records._forms import form
 from manatee.records._json import canonical_json
 
 Digest = NewType("Digest", str)
@@ -15,7 +14,9 @@ Digest = NewType("Digest", str)
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
-DigestText = Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}\Z")]
+DigestText = Annotated[
+    str, form(r"^sha256:[0-9a-f]{64}\Z", "a digest: sha256: and 64 lower-case hexadecimal digits")
+]
 """A digest as a record's member; read records refuse any other text."""
 
 _CHUNK = 1 << 20

@@ -13,6 +13,7 @@ import msgspec
 import rfc8785
 
 from manatee.errors import MalformedError, TooLargeError
+from manatee.records._forms import explain
 
 MAX_DEPTH = 32
 """Deepest nesting of arrays and objects that is read; our own records need 8."""
@@ -22,8 +23,6 @@ MAX_JSON_BYTES = 1 << 20
 
 MAX_SAFE_INTEGER = 2**53 - 1
 """Largest integer every JSON reader agrees on (RFC 8785, section 3.2.2.3)."""
-
-_MAX_SAID_CHARACTERS = 300
 
 R = TypeVar("R")
 
@@ -127,14 +126,13 @@ def to_record(value: Any, kind: type[R], *, what: str) -> R:
         what: What the caller calls it, for the message.
 
     Raises:
-        MalformedError: The value is not such a record. The message names the member.
+        MalformedError: The value is not such a record. The message names the member and what it
+            must be, in words.
     """
     try:
         return msgspec.convert(value, type=kind, strict=True)
     except msgspec.ValidationError as error:
-        # the text may quote a member's name, which its sender chose
-        said = str(error)[:_MAX_SAID_CHARACTERS].encode("unicode_escape").decode()
-        raise MalformedError(f"{what}: {said}") from error
+        raise MalformedError(f"{what}: {explain(str(error))}") from error
 
 
 def read_record(data: bytes, kind: type[R], *, what: str, max_bytes: int = MAX_JSON_BYTES) -> R:

@@ -7,16 +7,17 @@ import msgspec
 from manatee.records._base import Count, Moment, Name, Record, Text
 from manatee.records._datasets import DatasetManifest
 from manatee.records._digests import DigestText
+from manatee.records._forms import form
 from manatee.records._guest import GuestEvent
 from manatee.records._jobs import JobManifest
 from manatee.records._outputs import Cause, ExitStatus, OutputPolicy
 
 Role = Literal["researcher", "data_provider", "operator", "auditor"]
 
-Url = Annotated[str, msgspec.Meta(pattern=r"^https?://[!-~]{1,500}\Z")]
+Url = Annotated[str, form(r"^https?://[!-~]{1,500}\Z", "an http or https URL in printable ASCII")]
 """Base URL of a service, printable ASCII."""
 
-JobId = Annotated[str, msgspec.Meta(pattern=r"^job-[0-9a-f]{16}\Z")]
+JobId = Annotated[str, form(r"^job-[0-9a-f]{16}\Z", "a job's id: job- and 16 hexadecimal digits")]
 
 
 class Problem(Record, frozen=True, kw_only=True):
