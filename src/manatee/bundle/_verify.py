@@ -23,6 +23,7 @@ from manatee.bundle._statement import (
 )
 from manatee.bundle._trust import TrustAnchors
 from manatee.errors import ManateeError, NotVerifiedError
+from manatee.outputs import CHECK_NAMES
 from manatee.policy import ACCEPT_SIMULATED, REAL_BELOW_HARDWARE, count_approvers
 from manatee.records import (
     RESULT_AUDIENCE,
@@ -356,16 +357,19 @@ class _Verifier:
         record = self._run.result.disclosure
         policy = digest_record(self._run.output_policy)
         failed = [item.name for item in record.checks if not item.passed]
+        missing = set(CHECK_NAMES) - {item.name for item in record.checks}
         good = (
             record.policy_digest == policy == self._run.manifest.output_policy_digest
-            and bool(record.checks)
+            and not missing
             and not failed
             and self._run.result.exit.succeeded
         )
         return (
             good,
             f"{len(record.checks)} check(s) under policy {self._run.output_policy.name!r}",
-            f"failed: {', '.join(failed)}" if failed else "another policy, no checks, or a failure",
+            f"failed: {', '.join(failed)}"
+            if failed
+            else f"another policy, a failed run, or {len(missing)} check(s) that were never made",
         )
 
     # 13. the outputs, byte for byte

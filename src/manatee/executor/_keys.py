@@ -110,6 +110,8 @@ def get_keys(
                 job_digest=job.digest,
                 dataset_version=key.dataset_version,
                 evidence_digest=evidence_digest(evidence),
+                tier=answer.tier,
+                insecure_settings=answer.insecure_settings,
             ),
         )
         for key in answer.keys

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,11 @@ def main(arguments: list[str]) -> int:
         run.leaving = Leaving()
         if not job.secure:
             print(f"failed: {type(error).__name__}: {error}", flush=True)
+    except Exception as error:  # noqa: BLE001  # the process's boundary: a result must still go out
+        run.exit = _failed(run.exit, ManateeError("something unforeseen happened."))
+        run.leaving = Leaving()
+        if not job.secure:
+            traceback.print_exception(error)
     _deliver(job, channel, attester, run)
     return 0
 
@@ -202,8 +208,14 @@ def _failed(so_far: ExitStatus, error: ManateeError) -> ExitStatus:
         cells_run=so_far.cells_run,
         cells_total=so_far.cells_total,
         cause=cause,
-        check=error.check if isinstance(error, KeyDeniedError) else None,
+        check=_check(error),
     )
+
+
+def _check(error: ManateeError) -> str | None:
+    if isinstance(error, KeyDeniedError):
+        return error.check
+    return "output-files" if isinstance(error, OutputCheckError) else None
 
 
 def _deliver(job: Job, channel: GuestChannel, attester: Attester, run: _Run) -> None:

@@ -10,6 +10,7 @@ from manatee.records import (
     Digest,
     GuestPlan,
     ResourceClass,
+    canonical_json,
     check_manifest,
     dataset_version,
     digest_record,
@@ -49,6 +50,9 @@ def read_plan(path: Path) -> Job:
             raise TooLargeError(f"the plan is over {MAX_PLAN_BYTES} bytes.")
         data = stream.read(MAX_PLAN_BYTES + 1)
     plan = read_record(data, GuestPlan, what="guest plan", max_bytes=MAX_PLAN_BYTES)
+    if canonical_json(plan) != data:
+        # 1.0 and 1 have one canonical form, hence one digest: no other form is let in
+        raise ManifestError("the plan is not in canonical JSON.")
     manifest = plan.manifest
     check_manifest(manifest)
     named = [(use.name, use.version) for use in manifest.datasets]

@@ -33,6 +33,7 @@ from manatee.records import (
     ReleaseAnswer,
     ReleasedKey,
     ReleaseRequest,
+    Tier,
     binding,
     canonical_json,
     check_manifest,
@@ -159,7 +160,7 @@ class KeyBroker:
         # 8. seal first, grant second, answer third: a failure before the grant burns nothing,
         #    a crash after it releases nothing twice
         sealed = tuple(
-            self._seal(dataset, request, nonce=nonce, session_key=session_key)
+            self._seal(dataset, request, result.tier, nonce=nonce, session_key=session_key)
             for dataset in datasets
         )
         head = self._store.grant(
@@ -237,7 +238,13 @@ class KeyBroker:
         return result
 
     def _seal(
-        self, dataset: DatasetManifest, request: ReleaseRequest, *, nonce: bytes, session_key: bytes
+        self,
+        dataset: DatasetManifest,
+        request: ReleaseRequest,
+        tier: Tier,
+        *,
+        nonce: bytes,
+        session_key: bytes,
     ) -> ReleasedKey:
         version: Digest = dataset_version(dataset)
         info = release_context(
@@ -246,6 +253,8 @@ class KeyBroker:
             job_digest=request.job_digest,
             dataset_version=version,
             evidence_digest=evidence_digest(request.evidence),
+            tier=tier.value,
+            insecure_settings=self._insecure_settings,
         )
         try:
             key = unwrap_key(dataset, self._keys.private_key)

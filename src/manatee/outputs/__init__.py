@@ -8,12 +8,13 @@ were encoded (base64, hexadecimal, shifted letters, other units) before they wer
 hidden in the pixels of an image, and aggregates over very few people.
 """
 
-from manatee.outputs._check import check_outputs, passed
+from manatee.outputs._check import CHECK_NAMES, check_outputs, passed
 from manatee.outputs._clean import clean_notebook, drop_html, strip_errors
 from manatee.outputs._policy import DEFAULT_POLICY
 from manatee.outputs._rows import MAX_UNIQUE_VALUES
 
 __all__ = [
+    "CHECK_NAMES",
     "DEFAULT_POLICY",
     "MAX_UNIQUE_VALUES",
     "check_outputs",

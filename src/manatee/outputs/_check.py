@@ -10,6 +10,22 @@ from manatee.outputs import _amount, _form, _rows, _types
 from manatee.outputs._subject import Subject, check_depth
 from manatee.records import DisclosureRecord, OutputFile, OutputPolicy, digest_record
 
+CHECK_NAMES = (
+    "total-size",
+    "file-count",
+    "declared-only",
+    "cell-text",
+    "notebook-form",
+    "no-tracebacks",
+    "mime-types",
+    "active-content",
+    "file-types",
+    "images",
+    "private-rows",
+    "private-values",
+)
+"""Every check that a disclosure record must hold; one that lacks any proves nothing."""
+
 
 def check_outputs(
     *,

@@ -22,8 +22,8 @@ from manatee.records import OutputCheck
 MAX_UNIQUE_VALUES = 10
 """So many distinct values that only one person has may stand in all outputs; more is a list."""
 
-SPARSE = 0.01
-"""A number counts as somebody's value only where chance hits one of the column's so rarely."""
+CHANCE = 3.0
+"""So many standard deviations, and times the mean, of chance hits are taken off."""
 
 WINDOW = 48
 """Tokens of a piece that spans lines; a row must fit into half of it."""
@@ -42,20 +42,20 @@ def private_rows_and_values(subject: Subject) -> tuple[OutputCheck, OutputCheck]
     """Scan all outputs for rows, and for values that only one row has."""
     try:
         printed = [_Printed(piece, printed_keys(piece)) for piece in pieces(subject, WINDOW)]
-        every = frozenset(key for item in printed for key in item.keys)
+        spoken = frozenset(key for item in printed for key in item.keys)
         places: set[Place] = set()
-        unique: set[tuple[str, int, Key]] = set()
-        for name, path in sorted(subject.tables.items()):
-            columns = list(read_columns(path, every))
+        single = 0.0
+        for _, path in sorted(subject.tables.items()):
+            columns = list(read_columns(path, spoken))
             places |= _flagged(printed, columns, subject.policy.row_match_margin_bits)
-            unique |= {(name, number, key) for number, key in _unique_values(columns, printed)}
+            single += sum(_single_values(column, spoken) for column in columns)
     except ManateeError as error:
         return unreadable(*_ROWS, error), unreadable(*_VALUES, error)
     where = ", ".join(sorted({f"{place.kind} {place.number}" for place in places})[:10])
     rows = f"A row of a private table stands in {where}." if places else ""
     values = (
         f"More than {MAX_UNIQUE_VALUES} values that only one row has stand in the outputs."
-        if len(unique) > MAX_UNIQUE_VALUES
+        if single > MAX_UNIQUE_VALUES
         else ""
     )
     return (
@@ -118,16 +118,26 @@ def _bits(column: Column, keys: set[Key], printed: dict[Key, int], n_records: in
     return -math.log2(chance) if chance < 1.0 else 0.0
 
 
-def _unique_values(columns: list[Column], printed: list[_Printed]) -> set[tuple[int, Key]]:
-    """Return column number and key of every printed value that exactly one row has."""
-    spoken = {key for item in printed for key in item.keys}
-    found: set[tuple[int, Key]] = set()
-    for number, column in enumerate(columns):
-        n_records = len(column.values)
-        for key in spoken & column.counts.keys():
-            if column.counts[key] != 1:
-                continue
-            if isinstance(key, tuple) and n_records / column.span(key[0]) > SPARSE:
-                continue
-            found.add((number, key))
-    return found
+def _single_values(column: Column, spoken: frozenset[Key]) -> float:
+    """Return how many printed values are exactly one row's, beyond what chance explains.
+
+    Among T printed numbers in a column's range, whose values fill the share p of it, about T·p are
+    somebody's by chance: aggregates over many rows hit some. Text is not hit by chance.
+    """
+    hits: dict[int, int] = {}
+    for key in spoken & column.counts.keys():
+        if column.counts[key] == 1:
+            decimals = key[0] if isinstance(key, tuple) else -1
+            hits[decimals] = hits.get(decimals, 0) + 1
+    excess = 0.0
+    for decimals, count in hits.items():
+        expected = 0.0
+        if column.bounds is not None:
+            low, high = (bound * 10.0**decimals for bound in column.bounds)
+            printed = sum(
+                isinstance(key, tuple) and key[0] == decimals and low <= key[1] <= high
+                for key in spoken
+            )
+            expected = printed * min(1.0, len(column.values) / column.span(decimals))
+        excess += max(0.0, count - CHANCE * (expected + math.sqrt(expected)))
+    return excess

@@ -33,7 +33,8 @@ Name = Annotated[
 RelativePath = Annotated[
     str,
     form(
-        r"^(?!/)(?!.*(?:^|/)\.{1,2}(?:/|\Z))[^\x00-\x1f\\\x7f]{1,512}\Z",
+        r"^(?!/)(?!.*//)(?!.*/\Z)(?!.*(?:^|/)\.{1,2}(?:/|\Z))"
+        r"[^\x00-\x1f\\\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]{1,512}\Z",
         "a relative path with / between its parts, without . and .. (at most 512 characters)",
     ),
 ]

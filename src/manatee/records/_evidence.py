@@ -97,9 +97,19 @@ class ReleaseAnswer(Record, frozen=True, kw_only=True):
 
 
 def release_context(
-    *, broker_id: str, nonce: bytes, job_digest: str, dataset_version: str, evidence_digest: bytes
+    *,
+    broker_id: str,
+    nonce: bytes,
+    job_digest: str,
+    dataset_version: str,
+    evidence_digest: bytes,
+    tier: str,
+    insecure_settings: tuple[str, ...],
 ) -> bytes:
     """Return the HPKE `info` of a released key.
+
+    A host that relays the answer and changes what it says of tier or settings thereby makes a key
+    that does not open.
 
     Args:
         broker_id: Who released.
@@ -107,6 +117,8 @@ def release_context(
         job_digest: The job.
         dataset_version: Whose key this is.
         evidence_digest: SHA-256 over the length-prefixed evidence payloads.
+        tier: As the answer states it.
+        insecure_settings: As the answer states them.
     """
     return length_prefixed(
         "manatee-release/v1",
@@ -115,6 +127,8 @@ def release_context(
         raw_digest(job_digest),
         raw_digest(dataset_version),
         evidence_digest,
+        tier,
+        *insecure_settings,
     )
 
 

@@ -7,6 +7,7 @@ are bounded by `max_bytes`. Everything that crosses a trust boundary is read her
 
 import json
 import math
+import re
 from typing import Any, NoReturn, TypeVar
 
 import msgspec
@@ -24,6 +25,12 @@ MAX_JSON_BYTES = 1 << 20
 MAX_SAFE_INTEGER = 2**53 - 1
 """Largest integer every JSON reader agrees on (RFC 8785, section 3.2.2.3)."""
 
+_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+"""A whole string, which is passed over, or a bracket."""
+
+_MAX_PLAIN_DOUBLE = 22
+"""Most characters of a double that RFC 8785 writes without exponent, its sign included."""
+
 R = TypeVar("R")
 
 
@@ -38,10 +45,13 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _integer(text: str) -> int:
-    if len(text) > 17 or abs(int(text)) > MAX_SAFE_INTEGER:
-        raise MalformedError("JSON integer is beyond 2**53-1.")
-    return int(text)
+def _integer(text: str) -> int | float:
+    if len(text) <= 17 and abs(int(text)) <= MAX_SAFE_INTEGER:
+        return int(text)
+    # RFC 8785 writes doubles below 1e21 without exponent: exactly that spelling is a double
+    if len(text) <= _MAX_PLAIN_DOUBLE and rfc8785.dumps(float(text)) == text.encode():
+        return float(text)
+    raise MalformedError("JSON integer is beyond 2**53-1.")
 
 
 def _float(text: str) -> float:
@@ -51,23 +61,14 @@ def _float(text: str) -> float:
 
 
 def _check_depth(text: str) -> None:
+    """Check the nesting of text that is known to be JSON, so that every string in it ends."""
     depth = 0
-    in_string = escaped = False
-    for character in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                in_string = False
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
+    for match in _BRACKETS.finditer(text):
+        if match[0] in "[{":
             depth += 1
             if depth > MAX_DEPTH:
                 raise MalformedError(f"JSON is nested deeper than {MAX_DEPTH}.")
-        elif character in "]}":
+        elif match[0] in "]}":
             depth -= 1
 
 
@@ -86,8 +87,6 @@ def parse_json(data: bytes, *, max_bytes: int = MAX_JSON_BYTES) -> Any:
         raise TooLargeError(f"JSON document has {len(data)} bytes; at most {max_bytes} are read.")
     try:
         text = data.decode("utf-8")
-        if text.count("[") + text.count("{") > MAX_DEPTH:
-            _check_depth(text)
         value = json.loads(
             text,
             object_pairs_hook=_members,
@@ -95,6 +94,8 @@ def parse_json(data: bytes, *, max_bytes: int = MAX_JSON_BYTES) -> Any:
             parse_int=_integer,
             parse_float=_float,
         )
+        if text.count("[") + text.count("{") > MAX_DEPTH:
+            _check_depth(text)
         if "\\u" in text:
             # an escape may have made a lone surrogate, which no later step could encode
             json.dumps(value, ensure_ascii=False).encode("utf-8")

@@ -26,6 +26,7 @@ from manatee.attestation import ReferenceValues, SimulatedClaims, SimulatedDevic
 from manatee.attestation._simulated import AUTHORITY, DEVICE, KIND, MAGIC, MEDIA_TYPE
 from manatee.bundle import TrustAnchors, make_statement, sign_statement, write_bundle
 from manatee.keybroker import BrokerKeys, BrokerStore, KeyBroker
+from manatee.outputs import CHECK_NAMES
 from manatee.policy import ACCEPT_SIMULATED, ReleasePolicy, sign_approval
 from manatee.records import (
     RESULT_AUDIENCE,
@@ -450,6 +451,8 @@ class Installation:
                     job_digest=asked.request.job_digest,
                     dataset_version=key.dataset_version,
                     evidence_digest=evidence_digest(asked.request.evidence),
+                    tier=answer.tier,
+                    insecure_settings=answer.insecure_settings,
                 ),
             )
             for key in answer.keys
@@ -476,7 +479,10 @@ class Installation:
 
     def predicate(self, session: BrokerSession) -> RunPredicate:
         """Return what an honest guest says of the run."""
-        check = OutputCheck(name="form", title="Form", passed=True, reason="2 files")
+        checks = tuple(
+            OutputCheck(name=name, title=name, passed=True, reason="2 files")
+            for name in CHECK_NAMES
+        )
         result = ResultManifest(
             job_digest=self.job_digest,
             exit=ExitStatus(succeeded=True, cells_run=2, cells_total=2),
@@ -486,7 +492,7 @@ class Installation:
             ),
             sealed_outputs=FileEntry(path="outputs.age", sha256=digest_bytes(b"sealed"), size=6),
             disclosure=DisclosureRecord(
-                policy_digest=digest_record(self.output_policy), checks=(check,)
+                policy_digest=digest_record(self.output_policy), checks=checks
             ),
         )
         return RunPredicate(
