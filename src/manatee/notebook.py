@@ -41,6 +41,21 @@ def _session() -> dict[str, Any]:
     return session
 
 
+def _mapping(member: str) -> dict[str, Any]:
+    """Return a member of the session that maps names to values; none is an empty one."""
+    found = _session().get(member, {})
+    if not isinstance(found, dict):
+        raise InputError(f"the ManaTEE session's {member!r} is not a JSON object.")
+    return found
+
+
+def _output_folder() -> Path:
+    found = _session().get("outputs")
+    if not isinstance(found, str) or not Path(found).is_absolute():
+        raise InputError("the ManaTEE session names no output folder.")
+    return Path(found)
+
+
 def dataset(name: str) -> Dataset:
     """Return a data set of this session: the twin in stage one, the sealed table in stage two.
 
@@ -54,7 +69,7 @@ def dataset(name: str) -> Dataset:
         UnknownDatasetError: The session has no such data set; the message lists those it has.
         InputError: There is no session.
     """
-    known: dict[str, str] = _session().get("datasets", {})
+    known = _mapping("datasets")
     if name not in known:
         raise UnknownDatasetError(
             f"no data set {name!r} in this session.",
@@ -62,7 +77,7 @@ def dataset(name: str) -> Dataset:
         )
     import pyarrow.dataset
 
-    folder = Path(known[name])
+    folder = Path(str(known[name]))
     for ending, kind in _FORMATS.items():
         if files := sorted(str(path) for path in folder.glob(f"*{ending}")):
             return pyarrow.dataset.dataset(files, format=kind)
@@ -75,7 +90,7 @@ def params() -> dict[str, Any]:
     Raises:
         InputError: There is no session.
     """
-    return dict(_session().get("parameters", {}))
+    return dict(_mapping("parameters"))
 
 
 def publish(name: str, value: object) -> Path:
@@ -92,7 +107,9 @@ def publish(name: str, value: object) -> Path:
         Where the file was written.
 
     Raises:
-        OutputCheckError: The name is not a plain file name, or the value has no such form.
+        OutputCheckError: The name is not a plain file name, the value has no such form, or the
+            file cannot be written.
+        OSError: The disk is full.
         InputError: There is no session.
     """
     if not name or "/" in name or "\\" in name or name.startswith(".") or not name.isprintable():
@@ -100,10 +117,14 @@ def publish(name: str, value: object) -> Path:
             "an output needs a plain file name, without folders.",
             hint='For example publish("model.json", result).',
         )
-    folder = Path(_session().get("outputs", ""))
+    folder = _output_folder()
     data, ending = _encode(value)
     target = folder / (name if Path(name).suffix else name + ending)
-    target.write_bytes(data)
+    try:
+        target.write_bytes(data)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
+        # a full disk stays what it is: OSError, which the run's report knows
+        raise OutputCheckError(f"the output cannot be written ({error.strerror}).") from error
     return target
 
 
@@ -111,7 +132,7 @@ def _encode(value: object) -> tuple[bytes, str]:
     if isinstance(value, bytes):
         return value, ".bin"
     if isinstance(value, str):
-        return value.encode(), ".txt"
+        return _utf8(value), ".txt"
     if hasattr(value, "savefig"):
         return _png(value), ".png"
     if hasattr(value, "to_csv"):
@@ -119,6 +140,13 @@ def _encode(value: object) -> tuple[bytes, str]:
     if type(value).__module__.partition(".")[0] == "pyarrow":
         return _table(value), ".csv"
     return _json(value), ".json"
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise OutputCheckError("the text has no UTF-8 form: it holds half a character.") from error
 
 
 def _png(figure: Any) -> bytes:
@@ -132,7 +160,7 @@ def _png(figure: Any) -> bytes:
 def _csv(frame: Any) -> bytes:
     """Return a pandas table as CSV, its index only where it says something."""
     text: str = frame.to_csv(index=type(frame.index).__name__ != "RangeIndex")
-    return text.encode()
+    return _utf8(text)
 
 
 def _table(table: Any) -> bytes:
@@ -158,8 +186,8 @@ def _plain(value: Any) -> Any:
 def _json(value: Any) -> bytes:
     try:
         return (json.dumps(value, indent=2, default=_plain, allow_nan=False) + "\n").encode()
-    except ValueError as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise OutputCheckError(
-            "the value has no JSON form: it holds NaN, infinity or itself.",
+            "the value has no JSON form: it holds NaN, infinity, itself or a key that is no text.",
             hint="Replace such numbers by None before publishing.",
         ) from error

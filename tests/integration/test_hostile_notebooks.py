@@ -102,6 +102,7 @@ for name, number, arguments in (
     ("TIOCSTI", 16, (0, 0x5412, 0)), ("TIOCSTI with high bits", 16, (0, 0x100005412, 0)),
 ):
     attempt(name, lambda: call(number, *arguments))
+    seen["call " + name] = seen.pop(name)
 attempt("setuid", lambda: os.setuid(0))
 attempt("device node", lambda: os.mknod("/tmp/sda", 0o60600, os.makedev(8, 0)))
 # other processes
@@ -223,6 +224,11 @@ def test_probing_attempts_get_nothing(guests: Any, canary: Path) -> None:
     descriptors = {seen.pop(name) for name in list(seen) if name.startswith("descriptor")}
     assert descriptors <= {"", "/dev/null", "anon_inode:[eventfd]"}
     assert {name: answer for name, answer in seen.items() if answer.startswith("got")} == {}
+    calls = {name: answer for name, answer in seen.items() if name.startswith("call ")}
+    # by the filter, which answers EPERM, and not because of the arguments
+    assert calls.pop("call clone3") == "refused OSError"
+    assert set(calls.values()) == {"refused PermissionError"}, calls
+    assert len(calls) > 35
     assert len(seen) > 75
 
 

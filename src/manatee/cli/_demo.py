@@ -331,7 +331,8 @@ def _follow(client: ManateeClient, job: JobAnswer, timeline: Timeline) -> JobAns
         for event in client.events(job.id):
             if event.kind == "progress" and event.progress is not None:
                 progress = event.progress
-                update(describe_event(progress.phase, progress.cell, progress.cells_total))
+                if progress.cell is not None:
+                    update(describe_event(progress.phase, progress.cell, progress.cells_total))
             elif event.state in _GUEST_STEPS:
                 stack.close()
                 update = stack.enter_context(timeline.step("guest", _GUEST_STEPS[event.state]))

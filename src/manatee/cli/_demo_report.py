@@ -23,7 +23,7 @@ table{border-collapse:collapse;width:100%}td,th{padding:.3rem .6rem;text-align:l
 border-bottom:1px solid var(--line);vertical-align:top;overflow-wrap:anywhere}
 .good{color:var(--good)}.bad{color:var(--bad)}.off{opacity:.7}
 .banner{border:2px solid var(--warn);border-radius:6px;padding:.6rem 1rem;font-weight:600}
-td.number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+td.who{white-space:nowrap}td.number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 """
 
 _CLASSES = {Mark.PASSED: "good", Mark.FAILED: "bad", Mark.NOT_APPLICABLE: "off"}
@@ -63,7 +63,7 @@ def render_report(outcome: DemoOutcome) -> str:
     """Return the page. It loads nothing: styles and pictures are inside."""
     steps = "".join(
         f"<tr><td>{'✓' if step.state == 'done' else '✗'}</td>"
-        f"<td class=number>{(step.seconds or 0):.1f} s</td><td>{escape(step.stage)}</td>"
+        f"<td class=number>{(step.seconds or 0):.1f} s</td><td class=who>{escape(step.stage)}</td>"
         f"<td>{escape(step.title)}</td><td>{escape(step.detail)}</td></tr>"
         for step in outcome.timeline.steps
     )

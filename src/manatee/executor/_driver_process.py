@@ -1,17 +1,16 @@
-"""Starting the driver, following it, and ending it with everything below it."""
+"""Giving the driver its job, following it, and ending it with everything below it."""
 
 from __future__ import annotations
 
 import os
 import selectors
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from types import TracebackType
 
 from manatee._clock import monotonic
 from manatee.errors import BackendError, MalformedError
+from manatee.executor._driver_start import Driver
 from manatee.executor._driver_wire import CellEvent, DriverJob, RunEnded
 from manatee.executor._limits_seen import KernelCgroups
 from manatee.records import Cause, ResourceClass, canonical_json, parse_json, to_record
@@ -34,18 +33,10 @@ _CHUNK = 1 << 20
 class DriverProcess:
     """One driver. Used as a context manager: at its end neither driver nor kernel is left."""
 
-    def __init__(self, cgroups: KernelCgroups) -> None:
-        """Start it; it loads its libraries and waits for a job."""
+    def __init__(self, process: Driver, cgroups: KernelCgroups) -> None:
+        """Take charge of a driver that waits for a job."""
+        self._process = process
         self._cgroups = cgroups
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-m", "manatee.executor._driver"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=None,
-            env={"PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8"},  # noqa: S108
-            close_fds=True,
-            cwd="/",
-        )
 
     def __enter__(self) -> DriverProcess:
         return self

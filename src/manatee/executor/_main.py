@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from manatee.errors import (
 from manatee.executor._attester import Attester, attester_for
 from manatee.executor._channel import GuestChannel
 from manatee.executor._driver_process import DriverProcess
+from manatee.executor._driver_start import Driver
 from manatee.executor._driver_wire import CellEvent
 from manatee.executor._keys import brokers, get_keys
 from manatee.executor._limits_seen import KernelCgroups
@@ -99,8 +101,16 @@ class _Run:
     leaving: Leaving = field(default_factory=Leaving)
 
 
-def main(arguments: list[str]) -> int:
-    """Carry one job out. Returns 0 once a result was delivered, whatever the result says."""
+def main(arguments: list[str], waiting: Driver) -> int:
+    """Carry one job out.
+
+    Args:
+        arguments: The run folder.
+        waiting: The driver, started and waiting for a job.
+
+    Returns:
+        0 once a result was delivered, whatever the result says.
+    """
     places = Places(run=Path(arguments[0]))
     # 1. nobody reads this process's memory
     protect_memory()
@@ -112,7 +122,7 @@ def main(arguments: list[str]) -> int:
     attester = attester_for(job.plan.manifest.backend_kind, channel)
     run = _Run()
     try:
-        _carry_out(job, places, channel, attester, run)
+        _carry_out(job, places, channel, attester, waiting, run)
     except ManateeError as error:
         run.exit = _failed(run.exit, error)
         run.leaving = Leaving()
@@ -128,14 +138,19 @@ def main(arguments: list[str]) -> int:
 
 
 def _carry_out(
-    job: Job, places: Places, channel: GuestChannel, attester: Attester, run: _Run
+    job: Job,
+    places: Places,
+    channel: GuestChannel,
+    attester: Attester,
+    waiting: Driver,
+    run: _Run,
 ) -> None:
     plan, manifest = job.plan, job.plan.manifest
     progress = _Progress(channel)
     progress.phase("starting")
-    # 3. limits for the kernel exist; the driver loads its libraries meanwhile, without any secret
+    # 3. limits for the kernel exist; the driver has none of the secrets to come
     cgroups = KernelCgroups(places.cgroups)
-    with DriverProcess(cgroups) as driver:
+    with DriverProcess(waiting, cgroups) as driver:
         places.make()
         # 4. the workspace is the submitted one, and its notebook can be run
         unpack(places.workspace_archive, places.workspace, expected=manifest.workspace_digest)
@@ -168,6 +183,7 @@ def _carry_out(
             parameters=parameters,
         )
         progress.phase("running")
+        threading.Thread(target=_load_checks, daemon=True).start()
         ran = run_notebook(
             driver,
             cgroups,
@@ -188,6 +204,14 @@ def _carry_out(
         run.leaving.sealed = seal_outputs(run.leaving.files, manifest.output_recipients)
         if len(run.leaving.sealed) > job.resources.output_bytes:
             raise TooLargeError("the sealed outputs are over the resource class's output size.")
+
+
+def _load_checks() -> None:
+    """Load what the output check will need, while the kernel starts and this process waits."""
+    import pyarrow as pa
+    import pyarrow.compute
+
+    pa.array([0])  # makes pyarrow look for pandas, which takes long where there is one
 
 
 def _notebook(places: Places, job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
