@@ -211,7 +211,11 @@ def test_cancel_ends_a_running_guest_and_leaves_no_trace(
 ) -> None:
     with start() as service:
         job = submitted(
-            room, url, tmp_path, "import time\ntime.sleep(60)", purpose="cancelled while running"
+            room,
+            service,
+            tmp_path,
+            "import time\ntime.sleep(60)",
+            purpose="cancelled while running",
         )
         approve(room, service, job)
         until(service, job, {"running"})
@@ -230,7 +234,7 @@ def test_an_unapproved_job_gets_no_key_even_if_the_operator_pushes_it_on(
         job = submitted(room, service, tmp_path, "pass", purpose="pushed on by the operator")
         until(service, job, {"awaiting_approval"})
     database = sqlite3.connect(room.settings.home / "manatee.db")
-    database.execute("UPDATE jobs SET state = 'approved' WHERE id = ?", (job.id,))
+    database.execute("UPDATE jobs SET state = 'approved', due_at = 0 WHERE id = ?", (job.id,))
     database.commit()
     database.close()
     with start() as service:

@@ -108,13 +108,16 @@ def serve(settings: Settings) -> None:
             poll_seconds=settings.poll_seconds,
             max_jobs_in_flight=settings.max_jobs_in_flight,
         )
-        with reconciler:
-            serve_app(
-                app,
-                host=settings.host,
-                port=settings.port,
-                on_started=lambda url: announce(settings, url),
-            )
+
+        def started(url: str) -> None:
+            # guests ask the embedded key broker at once: none is launched before it listens
+            reconciler.start()
+            announce(settings, url)
+
+        try:
+            serve_app(app, host=settings.host, port=settings.port, on_started=started)
+        finally:
+            reconciler.stop()
     finally:
         (settings.home / "service.json").unlink(missing_ok=True)
         store.close()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
-from manatee.errors import GuestChannelError, MalformedError
+from manatee._clock import monotonic
+from manatee.errors import BrokerUnreachableError, GuestChannelError, MalformedError
 from manatee.executor._attester import Attester
 from manatee.executor._channel import GuestChannel
 from manatee.executor._plan import Job
 from manatee.records import (
     NONCE_BYTES,
     BrokerSession,
+    Challenge,
     ChallengeRequest,
     DatasetManifest,
     ReleaseRequest,
@@ -23,6 +26,11 @@ from manatee.records import (
     unbase64,
 )
 from manatee.sealing import new_session_keys, open_from_session
+
+PATIENCE_SECONDS = 20.0
+"""How long a guest waits for a broker that does not answer."""
+
+PAUSE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,7 @@ def get_keys(
     *,
     channel: GuestChannel,
     attester: Attester,
+    patience_seconds: float = PATIENCE_SECONDS,
 ) -> OpenedKeys:
     """Attest to one broker and open the keys it releases (protocol page, steps 1 to 4).
 
@@ -61,13 +70,14 @@ def get_keys(
 
     Raises:
         KeyDeniedError: The broker refused.
-        BrokerUnreachableError: It did not answer.
+        BrokerUnreachableError: It did not answer a challenge within `patience_seconds`, or not
+            the release request, which is sent once: it may have been granted.
         GuestChannelError: What came back is not an answer to this session.
         SealingError: A key does not open under this session.
     """
     # 1. a nonce
     request = ChallengeRequest(kind=attester.kind, job_digest=job.digest)
-    challenge = channel.challenge(broker_id, request)
+    challenge = _challenge(channel, broker_id, request, patience_seconds)
     nonce = _bytes(challenge.nonce)
     if challenge.broker_id != broker_id or len(nonce) != NONCE_BYTES:
         raise GuestChannelError("the challenge is not one of the broker that was asked.")
@@ -124,6 +134,20 @@ def get_keys(
         answer=answer,
     )
     return OpenedKeys(session=session, keys=keys)
+
+
+def _challenge(
+    channel: GuestChannel, broker_id: str, request: ChallengeRequest, patience_seconds: float
+) -> Challenge:
+    """Ask for a nonce; a broker that is away for a moment costs nothing but time."""
+    give_up = monotonic() + patience_seconds
+    while True:
+        try:
+            return channel.challenge(broker_id, request)
+        except BrokerUnreachableError:
+            if monotonic() + PAUSE_SECONDS > give_up:
+                raise
+        time.sleep(PAUSE_SECONDS)
 
 
 def _bytes(text: str) -> bytes:

@@ -47,8 +47,8 @@ def _mapping(value: Any, what: str) -> Mapping[str, Any]:
 def _check_kernel(metadata: Mapping[str, Any]) -> None:
     spec = _mapping(metadata.get("kernelspec", {}), "the notebook's kernelspec")
     info = _mapping(metadata.get("language_info", {}), "the notebook's language_info")
-    languages = {spec.get("language", "python"), info.get("name", "python")}
-    if spec.get("name") != KERNEL or languages != {"python"}:
+    languages = [spec.get("language", "python"), info.get("name", "python")]
+    if spec.get("name") != KERNEL or languages != ["python", "python"]:
         raise NotebookError(
             f"the notebook's kernel is not {KERNEL}.",
             hint="Choose the kernel 'Python 3' in JupyterLab and save the notebook.",
@@ -79,7 +79,8 @@ def _check_cell(number: int, cell: Any) -> tuple[bool, int]:
     kind = found.get("cell_type")
     source = found.get("source")
     lines = source if isinstance(source, list) else [source]
-    if kind not in _CELL_TYPES or not all(isinstance(line, str) for line in lines):
+    known = isinstance(kind, str) and kind in _CELL_TYPES
+    if not known or not all(isinstance(line, str) for line in lines):
         raise NotebookError(
             f"cell {number} is not a notebook cell of format 4.", hint="Save the notebook again."
         )
