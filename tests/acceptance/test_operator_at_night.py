@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -39,7 +40,11 @@ from manatee.settings import load_settings
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("room")]
 
-PORT_OF_TEST = 18_473
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 def notebook(*sources: str) -> str:
@@ -69,7 +74,7 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> LocalRoom:
         label="synthetic",
     )
     # one port for all lives of the service: the catalogue names the key broker by its URL
-    made = replace(made, settings=replace(made.settings, port=PORT_OF_TEST))
+    made = replace(made, settings=replace(made.settings, port=free_port()))
     text = insurance_contract_text()
     with running_service(made.settings, log=made.folder / "service.log") as url:
         prepare_dataset(

@@ -128,7 +128,7 @@ def shapes(values: dict[str, Any]) -> dict[str, str]:
         "shouted": ",".join(plain).upper(),
         "partly": f"{values['age']} {values['bmi']} {values['charges']}",
         "repr of csv": repr("age,sex\n" + ",".join(plain) + "\n0,x\n"),
-        "prose": f"One person of {values['age']} with BMI {values['bmi']} paid {values['charges']}.",
+        "prose": f"One aged {values['age']}, BMI {values['bmi']}, paid {values['charges']}.",
     }
 
 

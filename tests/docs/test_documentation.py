@@ -1,0 +1,72 @@
+"""The documentation says what the code does, and links lead somewhere."""
+
+import importlib.util
+import re
+from dataclasses import fields
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from manatee.errors import all_errors
+from manatee.outputs import CHECK_NAMES
+from manatee.settings import PREFIX, Settings
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PAGES = sorted(
+    [
+        *REPOSITORY.glob("*.md"),
+        *REPOSITORY.glob("docs/**/*.md"),
+        *REPOSITORY.glob("examples/*/*.md"),
+    ]
+)
+_LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
+
+
+@pytest.fixture(scope="module")
+def generated() -> ModuleType:
+    place = REPOSITORY / "docs" / "_generate.py"
+    spec = importlib.util.spec_from_file_location("documentation_generator", place)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_error_is_in_the_reference(generated: ModuleType) -> None:
+    page = generated.errors_page()
+    assert all(f"| `{kind.__name__}` | `{kind.code}` |" in page for kind in all_errors())
+
+
+def test_every_setting_has_its_variable_and_a_description(generated: ModuleType) -> None:
+    page = generated.settings_page()
+    for item in fields(Settings):
+        assert f"`{PREFIX}{item.name.upper()}`" in page
+        assert re.search(rf"^\s+{item.name}: \S", page, re.MULTILINE), item.name
+
+
+def test_every_output_check_is_in_the_reference(generated: ModuleType) -> None:
+    page = generated.checks_page()
+    assert all(f"`{name}`" in page for name in CHECK_NAMES)
+
+
+def test_commands_that_documents_name_exist(generated: ModuleType) -> None:
+    known = set(re.findall(r"`(manatee [a-z -]+)`", generated.commands_page()))
+    assert "manatee verify" in known
+    for page in PAGES:
+        for named in re.findall(r"^\$ (manatee [a-z-]+)", page.read_text(), re.MULTILINE):
+            assert any(name == named or name.startswith(named + " ") for name in known), page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_links_lead_to_files_that_exist(page: Path) -> None:
+    broken = [link for link in _LINK.findall(page.read_text()) if not (page.parent / link).exists()]
+    assert broken == []
+
+
+def test_tests_named_as_holding_a_property_exist() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (REPOSITORY / "CONTRIBUTING.md").read_text())
+    assert named
+    for path, name in named:
+        assert f"def {name}(" in (REPOSITORY / path).read_text(), f"{path}::{name}"
