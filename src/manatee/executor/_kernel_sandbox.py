@@ -50,6 +50,7 @@ def kernel_argv(
         ",".join(f"{name}={value}" for name, value in limits.items()),
         "bwrap",
         *_isolation(),
+        *_scratch(places),
         *_system(),
         *_view(places, datasets, session, connection),
         *_environment(resources),
@@ -84,7 +85,8 @@ def _system() -> list[str]:
     return words
 
 
-def _view(places: Places, datasets: tuple[str, ...], session: Path, connection: Path) -> list[str]:
+def _scratch(places: Places) -> list[str]:
+    """Bind what may be written; first, for a runtime may lie below /tmp and must not be hidden."""
     words = ["--proc", "/proc", "--dev", "/dev"]
     writable = {
         places.temporary: "/tmp",  # noqa: S108  # the sandbox's own
@@ -95,6 +97,11 @@ def _view(places: Places, datasets: tuple[str, ...], session: Path, connection: 
     }
     for source, target in writable.items():
         words += ["--bind", str(source), target]
+    return words
+
+
+def _view(places: Places, datasets: tuple[str, ...], session: Path, connection: Path) -> list[str]:
+    words: list[str] = []
     for name in datasets:
         words += ["--ro-bind", str(places.open_dataset(name)), f"{DATA}/{name}"]
     words += ["--ro-bind", str(session), SESSION]

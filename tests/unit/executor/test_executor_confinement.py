@@ -139,3 +139,13 @@ def test_the_executors_memory_is_closed_to_its_own_user() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["0", "0", "0"]
+
+
+def test_a_runtime_below_tmp_is_not_hidden_by_the_kernels_own_tmp(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.prefix", "/tmp/checkout/.venv")
+    words = argv(tmp_path)
+    runtime = words.index("/tmp/checkout/.venv")
+    assert words[runtime - 1] == "--ro-bind"
+    assert words.index("/tmp") < runtime
