@@ -70,7 +70,7 @@ nbformat.write(notebook, sys.argv[2])
 
 def notebook(sources: list[str]) -> str:
     """Return a notebook with these code cells."""
-    cells = [
+    cells: list[dict[str, Any]] = [
         {
             "cell_type": "code",
             "id": f"cell-{number}",
@@ -191,7 +191,7 @@ def main() -> None:
             clean_room = Room(room, url, digest)
             clean_room.run(work["empty"], 1000)  # warm-up
             for name, source in work.items():
-                runs = []
+                runs: list[dict[str, Any]] = []
                 for pair in range(1, options.pairs + 1):
                     marks = clean_room.run(source, pair)
                     alone = plain(python, source)

@@ -99,8 +99,18 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
 
 
 def replace_paths(settings: Settings) -> Settings:
-    """Return the settings with `~` expanded and paths absolute."""
+    """Return the settings with `~` expanded and paths absolute.
+
+    Raises:
+        SettingsError: A path begins with `~` and nobody knows this user's home folder.
+    """
     values = {item.name: getattr(settings, item.name) for item in fields(settings)}
     for name in ("home", "runtime"):
-        values[name] = values[name].expanduser().absolute()
+        try:
+            values[name] = values[name].expanduser().absolute()
+        except RuntimeError as error:  # no HOME and no entry in the password file
+            raise SettingsError(
+                f"{PREFIX}{name.upper()} begins with ~, and this user has no home folder.",
+                hint="Give an absolute path.",
+            ) from error
     return Settings(**values)

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from manatee.errors import all_errors
+from manatee.errors import all_errors, meaning
 from manatee.outputs import CHECK_NAMES
 from manatee.settings import PREFIX, Settings
 
@@ -37,6 +37,33 @@ def generated() -> ModuleType:
 def test_every_error_is_in_the_reference(generated: ModuleType) -> None:
     page = generated.errors_page()
     assert all(f"| `{kind.__name__}` | `{kind.code}` |" in page for kind in all_errors())
+
+
+def test_every_exit_code_is_explained_and_no_other() -> None:
+    page = (REPOSITORY / "docs" / "how-to" / "use-in-scripts.md").read_text()
+    explained = {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
+    assert explained == {0, 130} | {meaning(kind).exit_code for kind in all_errors()}
+
+
+def test_every_output_check_is_explained_in_order() -> None:
+    page = (REPOSITORY / "docs" / "explanation" / "output-checks.md").read_text()
+    assert tuple(re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE)) == CHECK_NAMES
+
+
+def test_every_page_can_be_reached_from_the_first() -> None:
+    docs = REPOSITORY / "docs"
+    index = (docs / "index.md").read_text()
+    for page in docs.glob("[!_]*/*.md"):
+        name = page.relative_to(docs).with_suffix("").as_posix()
+        assert name in index.splitlines() or name.startswith("decisions/"), name
+    assert "decisions/*" in index
+
+
+def test_the_reference_is_linked_from_no_page_because_it_is_not_kept() -> None:
+    for page in PAGES:
+        assert "](" not in page.read_text() or "reference/" not in str(
+            _LINK.findall(page.read_text())
+        )
 
 
 def test_every_setting_has_its_variable_and_a_description(generated: ModuleType) -> None:

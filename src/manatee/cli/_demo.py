@@ -303,7 +303,7 @@ def _approve(job: JobAnswer, url: str, token: str, key: Path) -> None:
     command += ["--digest", job.job_digest, "--key", str(key)]
     done = subprocess.run(
         command,
-        env={"MANATEE_URL": url, "MANATEE_TOKEN": token},
+        env={"MANATEE_URL": url, "MANATEE_TOKEN": token, "MANATEE_HOME": str(key.parent)},
         capture_output=True,
         text=True,
         check=False,

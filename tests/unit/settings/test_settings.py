@@ -88,6 +88,15 @@ def test_insecure_lists_all_that_are_on() -> None:
     assert sorted(settings.insecure()) == sorted(FLAGS)
 
 
+def test_a_user_without_a_home_folder_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home(_path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", no_home)
+    with pytest.raises(SettingsError, match="MANATEE_HOME begins with ~"):
+        load_settings({})
+
+
 def test_settings_do_not_change_once_read() -> None:
     with pytest.raises(FrozenInstanceError):
         load_settings({}).port = 1  # type: ignore[misc]
