@@ -32,7 +32,13 @@ from manatee.cli._researcher import (
 from manatee.cli._services import SANDBOX_FOLDER, SIMULATED_DEVICE_FOLDER, running_service
 from manatee.cli._timeline import Timeline
 from manatee.cli._verify import verify
-from manatee.errors import BackendUnavailableError, ConflictError, JobFailedError, ManifestError
+from manatee.errors import (
+    BackendUnavailableError,
+    ConflictError,
+    JobFailedError,
+    ManifestError,
+    NotebookError,
+)
 from manatee.records import (
     DatasetPublication,
     JobAnswer,
@@ -62,6 +68,7 @@ class DemoOptions:
     table: Path | None = None
     contract: Path | None = None
     n_records: int | None = None
+    workspace: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -109,14 +116,13 @@ def _prepare_folder(folder: Path) -> None:
 
 
 def _example() -> Path:
-    package = Path(__file__).resolve().parents[1]
-    for candidate in (
-        package / "_examples" / "insurance",
-        package.parents[1] / "examples/insurance",
-    ):
-        if (candidate / "notebook.ipynb").exists():
-            return candidate
-    raise ConflictError("the example notebook is missing from this installation.")
+    example = Path(__file__).resolve().parents[3] / "examples" / "insurance"
+    if not (example / "notebook.ipynb").exists():
+        raise NotebookError(
+            "the example notebook is not here.",
+            hint="It comes with a checkout of the repository; or give --workspace.",
+        )
+    return example
 
 
 @dataclass(frozen=True)
@@ -148,7 +154,8 @@ def _read_input(options: DemoOptions) -> _Input:
     if options.table is None:
         table = insured_persons(options.n_records or 1338, seed=GENERATOR_SEED)
         return _Input(table, contract, text, "synthetic")
-    table = read_table(options.table, contract, max_rows=options.n_records or MAX_ROWS)
+    table = read_table(options.table, contract, max_rows=MAX_ROWS)
+    table = table.slice(0, options.n_records)
     # whatever the contract says: a table of somebody's own is treated as about people who exist
     return _Input(table, contract, text, "real")
 
@@ -225,7 +232,7 @@ def run_demo(options: DemoOptions, settings: Settings, timeline: Timeline) -> De
             update(publish(provider, folder / "provider" / contract.name, update))
 
         workspace = folder / "researcher" / "workspace"
-        shutil.copytree(_example(), workspace)
+        shutil.copytree(options.workspace or _example(), workspace, symlinks=True)
         work = Work(
             workspace=workspace,
             notebook="notebook.ipynb",

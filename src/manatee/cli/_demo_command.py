@@ -20,7 +20,11 @@ def demo(
         Path | None, typer.Option(help="YAML contract of your table; default: the insurance one.")
     ] = None,
     rows: Annotated[
-        int | None, typer.Option(min=1, help="Rows to generate, or to read from your table.")
+        int | None, typer.Option(min=1, help="Rows to generate, or the first so many of yours.")
+    ] = None,
+    workspace: Annotated[
+        Path | None,
+        typer.Option(help="Folder with your notebook.ipynb; default: the insurance example."),
     ] = None,
     folder: Annotated[
         Path, typer.Option("--dir", help="Where everything is kept; an earlier demo is replaced.")
@@ -33,7 +37,9 @@ def demo(
     from manatee.cli._timeline import Timeline
     from manatee.cli._verify import as_json, print_verification
 
-    options = DemoOptions(folder=folder, table=table, contract=contract, n_records=rows)
+    options = DemoOptions(
+        folder=folder, table=table, contract=contract, n_records=rows, workspace=workspace
+    )
     with Timeline() as timeline:
         outcome = run_demo(options, load_settings(), timeline)
     report = write_report(outcome)

@@ -13,7 +13,7 @@ from manatee.cli._options import Output, open_client
 from manatee.cli._output import Format, print_json
 from manatee.errors import ConflictError, MalformedError
 from manatee.policy import sign_approval
-from manatee.records import Label, unbase64
+from manatee.records import unbase64
 
 
 def new_approver(path: Path) -> None:
@@ -33,22 +33,18 @@ def provision(
     broker_public_key: Annotated[str, typer.Option(help="As `keybroker init` printed it.")],
     epsilon: Annotated[float, typer.Option(help="Privacy budget of the twin.")],
     delta: Annotated[float, typer.Option(help="Privacy budget of the twin.")],
-    synthetic: Annotated[
-        bool, typer.Option(help="The table is about nobody: label it synthetic, not real.")
-    ] = False,
 ) -> None:
     """Seal a table and make its differentially private twin, in one folder to look at."""
     from manatee.cli._provider import BrokerAddress, PrivacyBudget, prepare_dataset
     from manatee.provisioning import read_contract, read_table
 
-    label: Label = "synthetic" if synthetic else "real"
     parsed = read_contract(contract)
     prepare_dataset(
         read_table(table, parsed),
         parsed,
         folder,
         provider=provider,
-        label=label,
+        label=parsed.label,
         contract_text=contract.read_text(),
         broker=BrokerAddress(broker_id, broker_url, unbase64(broker_public_key)),
         budget=PrivacyBudget(epsilon=epsilon, delta=delta),

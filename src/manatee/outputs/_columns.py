@@ -9,7 +9,7 @@ so memory is a few arrays of one column's length, whatever is printed.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,18 +84,22 @@ class Column:
         low, high = self.bounds
         return min((high - low) * 10.0**decimals + 1, _WIDEST)
 
-    def row_keys(self, row: int, keys: Iterable[Key]) -> bool:
-        """Whether a row's value is one of these keys."""
+    def row_bits(self, row: int, keys: Mapping[Key, float]) -> float:
+        """Return the most that one of these keys says if it is the row's value; 0 if none is."""
         value = self.values[row].as_py()
-        if value is None:
-            return False
+        if value is None or not keys:
+            return 0.0
         if self.bounds is None:
-            return text_key(str(value)) in keys
+            return keys.get(text_key(str(value)), 0.0)
         if not math.isfinite(value):
-            return False
-        return any(
-            isinstance(key, tuple) and round(float(value) * 10.0 ** key[0]) == key[1]
-            for key in keys
+            return 0.0
+        return max(
+            (
+                bits
+                for key, bits in keys.items()
+                if isinstance(key, tuple) and round(float(value) * 10.0 ** key[0]) == key[1]
+            ),
+            default=0.0,
         )
 
 

@@ -74,48 +74,58 @@ def _flagged(printed: list[_Printed], columns: list[Column], margin: int) -> set
     for item in printed:
         if item.piece.place in found:
             continue
-        matched = [
-            {key for key in item.keys if key in column.counts} if column.counts else set()
-            for column in columns
-        ]
-        bits = [
-            _bits(column, keys, item.keys, n_records)
-            for column, keys in zip(columns, matched, strict=True)
-        ]
-        if n_records == 1 and sum(map(bool, matched)) >= min(len(columns), 2):
+        bits = [_bits(column, item.keys, n_records) for column in columns]
+        enough = min(len(columns), 2)  # one value, however exact, is no row: a median is somebody's
+        if n_records == 1 and sum(map(bool, bits)) >= enough:
             found.add(item.piece.place)  # chance says nothing of a single row: two values are it
             continue
-        if sum(bits) < limit:
+        if sum(max(column.values(), default=0.0) for column in bits) < limit:
             continue
         candidates = {
             row
-            for column, keys in zip(columns, matched, strict=True)
+            for column, keys in zip(columns, bits, strict=True)
             for key in keys
             for row in column.rows.get(key, ())
         }
         for row in candidates:
-            shared = sum(
-                bit
-                for column, keys, bit in zip(columns, matched, bits, strict=True)
-                if bit and column.row_keys(row, keys)
-            )
-            if shared >= limit:
+            shared = [
+                column.row_bits(row, keys) for column, keys in zip(columns, bits, strict=True)
+            ]
+            if sum(bit > 0 for bit in shared) >= enough and sum(shared) >= limit:
                 found.add(item.piece.place)
                 break
     return found
 
 
-def _bits(column: Column, keys: set[Key], printed: dict[Key, int], n_records: int) -> float:
-    """Return how much a match of this column with this piece says, in bits."""
-    if not keys:
-        return 0.0
-    chance = min(1.0, sum(column.counts[key] for key in keys) / n_records)
-    if column.bounds is not None:
-        by_range = sum(
-            count / column.span(key[0]) for key, count in printed.items() if isinstance(key, tuple)
-        )
-        chance = min(chance, by_range)
-    return -math.log2(chance) if chance < 1.0 else 0.0
+def _bits(column: Column, printed: dict[Key, int], n_records: int) -> dict[Key, float]:
+    """Return, per matching key, how much the match says, in bits.
+
+    The chance of a number is that of any number printed at least as exactly in this piece: row
+    labels and other whole numbers beside an exact value do not make it less telling.
+    """
+    matched = {key: column.counts[key] for key in printed if key in column.counts}
+    if column.bounds is None:
+        return dict.fromkeys(matched, _information(sum(matched.values()) / n_records))
+    numbers = {key: count for key, count in printed.items() if isinstance(key, tuple)}
+    by_decimals: dict[int, float] = {}
+    for decimals in {_exact_decimals(key) for key in numbers if key in matched}:
+        exact = sum(matched.get(key, 0) for key in numbers if _exact_decimals(key) >= decimals)
+        beside = sum(n for key, n in numbers.items() if _exact_decimals(key) >= decimals)
+        chance = min(exact / n_records, beside / column.span(decimals))
+        by_decimals[decimals] = _information(chance)
+    return {key: by_decimals[_exact_decimals(key)] for key in numbers if key in matched}
+
+
+def _exact_decimals(key: tuple[int, int]) -> int:
+    """Return the decimals of a number without the zeros behind it: 1.000000 is no exact value."""
+    decimals, scaled = key
+    while decimals > 0 and scaled % 10 == 0:
+        decimals, scaled = decimals - 1, scaled // 10
+    return decimals
+
+
+def _information(chance: float) -> float:
+    return -math.log2(chance) if 0.0 < chance < 1.0 else 0.0
 
 
 def _single_values(column: Column, spoken: frozenset[Key]) -> float:

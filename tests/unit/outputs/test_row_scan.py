@@ -324,3 +324,15 @@ def test_a_million_rows_are_scanned_in_seconds(tmp_path: Path, record_property: 
     assert failed(leak) == {"private-rows"}
     assert seconds < 40
     assert grown < 1500
+
+
+def test_a_median_is_somebodys_value_and_still_no_row(table: pa.Table, stored: Path) -> None:
+    charges = sorted(table.column("charges").to_pylist())
+    assert passed(scan(f"median charges {charges[len(charges) // 2]}", {"insurance": stored}))
+
+
+def test_whole_numbers_beside_a_row_do_not_hide_it(table: pa.Table, stored: Path) -> None:
+    one = row(table, ROW)
+    lines = [f'"{name}": {{"0": {value}}}' for name, value in one.items()]
+    noise = " ".join(str(number) for number in range(18, 30))
+    assert caught("\n".join([*lines, noise]), stored)
