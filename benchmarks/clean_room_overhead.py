@@ -39,6 +39,7 @@ from manatee.policy import sign_approval
 from manatee.provisioning import insurance_contract_text, insured_persons, parse_contract
 from manatee.runtime import runtime_digest, runtime_python
 from manatee.settings import load_settings
+from manatee.testing import notebook_of
 
 BUSY = """
 import time, hashlib
@@ -66,24 +67,6 @@ notebook = nbformat.read(sys.argv[1], as_version=4)
 NotebookClient(notebook, kernel_name="python3", timeout=900).execute()
 nbformat.write(notebook, sys.argv[2])
 """
-
-
-def notebook(sources: list[str]) -> str:
-    """Return a notebook with these code cells."""
-    cells: list[dict[str, Any]] = [
-        {
-            "cell_type": "code",
-            "id": f"cell-{number}",
-            "metadata": {},
-            "execution_count": None,
-            "outputs": [],
-            "source": source,
-        }
-        for number, source in enumerate(sources)
-    ]
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
-    return json.dumps({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5})
 
 
 class Room:
@@ -181,7 +164,7 @@ def main() -> None:
         ):
             work[name] = folder / "work" / name / "notebook.ipynb"
             work[name].parent.mkdir(parents=True)
-            work[name].write_text(notebook(sources))
+            work[name].write_text(notebook_of(*sources))
         digest = runtime_digest(runtime_folder)
         room = make_local_room(
             folder / "room", runtime=runtime_folder, runtime_digest=digest, label="synthetic"

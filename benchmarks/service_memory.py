@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from clean_room_overhead import Room, notebook
+from clean_room_overhead import Room
 
 from manatee.cli._local_room import PROJECT, RESEARCHER, make_local_room
 from manatee.cli._researcher import Work, submit
@@ -23,6 +23,7 @@ from manatee.cli._services import running_service
 from manatee.records import parse_json
 from manatee.runtime import runtime_digest
 from manatee.settings import load_settings
+from manatee.testing import notebook_of
 
 
 def peak(pid: int) -> float:
@@ -47,7 +48,7 @@ def main() -> None:
         )
         source = folder / "work" / "notebook.ipynb"
         source.parent.mkdir()
-        source.write_text(notebook(["pass"]))
+        source.write_text(notebook_of("pass"))
         with running_service(room.settings, log=folder / "service.log") as url:
             pid = parse_json((room.settings.home / "service.json").read_bytes())["pid"]
             time.sleep(3)

@@ -37,6 +37,7 @@ from manatee.provisioning import insurance_contract_text, insured_persons, parse
 from manatee.records import JobAnswer
 from manatee.runtime import runtime_digest
 from manatee.settings import load_settings
+from manatee.testing import notebook_of
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("room")]
 
@@ -45,23 +46,6 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
-
-
-def notebook(*sources: str) -> str:
-    cells = [
-        {
-            "cell_type": "code",
-            "id": f"cell-{number}",
-            "metadata": {},
-            "execution_count": None,
-            "outputs": [],
-            "source": source,
-        }
-        for number, source in enumerate(sources)
-    ]
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
-    return json.dumps({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5})
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +106,7 @@ def submitted(
     room: LocalRoom, service: Service, folder: Path, *sources: str, purpose: str
 ) -> JobAnswer:
     (folder / "work").mkdir()
-    (folder / "work" / "notebook.ipynb").write_text(notebook(*sources))
+    (folder / "work" / "notebook.ipynb").write_text(notebook_of(*sources))
     work = Work(
         workspace=folder / "work",
         notebook="notebook.ipynb",

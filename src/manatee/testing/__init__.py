@@ -11,6 +11,7 @@ from manatee.testing._forge import (
     forge_identity,
 )
 from manatee.testing._memory_backend import GuestScript, MemoryBackend, MemoryGuest, MemoryPlace
+from manatee.testing._notebooks import notebook_of
 
 __all__ = [
     "Asked",
@@ -27,4 +28,5 @@ __all__ = [
     "as_evidence",
     "forge_identity",
     "guest_result",
+    "notebook_of",
 ]
