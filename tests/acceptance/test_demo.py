@@ -46,6 +46,10 @@ def test_no_private_row_and_no_key_is_left_with_the_operator(demo: Any) -> None:
     assert guests == []
 
 
+def test_the_services_home_is_nobody_elses_to_look_into(demo: Any) -> None:
+    assert (demo.folder / "home").stat().st_mode & 0o077 == 0
+
+
 def test_verify_prints_a_table_and_says_simulated(manatee: Any, demo: Any) -> None:
     done = manatee("verify", str(demo.bundle), "--trust", str(demo.trust))
     assert done.returncode == 0, done.stdout + done.stderr

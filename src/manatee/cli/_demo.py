@@ -112,6 +112,7 @@ def _prepare_folder(folder: Path) -> None:
             )
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
+    (folder / "home").mkdir(mode=0o700)
     (folder / MARKER).write_text("Made by `manatee demo`, which may replace this folder.\n")
 
 

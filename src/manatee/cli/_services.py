@@ -89,7 +89,7 @@ def serve(settings: Settings) -> None:
     from manatee.store import open_store
 
     _log_json()
-    settings.home.mkdir(parents=True, exist_ok=True)
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     sandbox = settings.home / SANDBOX_FOLDER
     runtime = runtime_digest(settings.runtime, cache=sandbox / "runtime-cache")
     store = open_store(settings.home, clock=system_clock)

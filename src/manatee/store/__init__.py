@@ -65,7 +65,7 @@ def open_store(folder: Path, *, clock: Clock) -> Store:
         StoreError: The folder cannot be used, or its database is of another schema version.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise StoreError(f"the store's folder cannot be made ({error.strerror}).") from error
     database = Database(folder / "manatee.db")
