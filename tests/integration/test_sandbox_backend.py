@@ -15,7 +15,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from manatee.attestation import ReferenceValues, SimulatedDevice, appraise
+from manatee.attestation import (
+    ExpectedBinding,
+    ReferenceValues,
+    SimulatedDevice,
+    appraise,
+)
 from manatee.backends import (
     Backend,
     GuestInputs,
@@ -427,7 +432,7 @@ def test_evidence_names_what_was_measured_and_is_bound_to_what_was_asked(room: R
         session_key=bytes(32),
     )
     found = room.findings(f"""
-status, body = say("POST", "/v1/evidence", {{"report_data": {to_base64(report_data(bound))!r}}})
+status, body = say("POST", "/v1/evidence", {{"kind": "simulated", "data": {to_base64(report_data(bound))!r}}})
 short = say("POST", "/v1/evidence", {{"report_data": "AAAA"}})[0]
 tell({{"status": status, "evidence": body.decode(), "short": short}})
 """)
@@ -438,7 +443,7 @@ tell({{"status": status, "evidence": body.decode(), "short": short}})
     result = appraise(
         read_record(found["evidence"].encode(), Evidence, what="evidence"),
         at=now,
-        expected_binding=bound,
+        expected_binding=ExpectedBinding.of(bound),
         reference_values=ReferenceValues(
             runtime_digests=(room.digest,), roots={"simulated": (to_base64(device.root()),)}
         ),

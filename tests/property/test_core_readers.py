@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import manatee.records
-from manatee.attestation import ReferenceValues, appraise
+from manatee.attestation import ExpectedBinding, ReferenceValues, appraise
 from manatee.bundle import TrustAnchors, read_statement
 from manatee.errors import ManateeError
 from manatee.policy import ReleasePolicy
@@ -114,7 +114,7 @@ def appraise_bytes(data: bytes) -> None:
     appraise(
         as_evidence(data),
         at=NOW,
-        expected_binding=b"",
+        expected_binding=ExpectedBinding.of(b"bound"),
         reference_values=NOTHING,
         max_age_seconds=None,
     )

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from manatee.attestation._endorsements import Endorsements
+from manatee.attestation._expected import ExpectedBinding
+from manatee.attestation._reference import ReferenceValues
 from manatee.errors import AppraisalRefusedError
-from manatee.records import Base64, Digest, DigestText, Evidence, Record, Tier
+from manatee.records import Digest, Evidence, Tier
+
+T = TypeVar("T")
 
 
 class Mark(Enum):
@@ -29,31 +35,54 @@ class Check:
     reason: str
 
 
+def not_applicable(name: str, title: str, reason: str) -> Check:
+    """Make a check that this evidence or these reference values do not call for."""
+    return Check(name, title, Mark.NOT_APPLICABLE, reason)
+
+
 def check(name: str, title: str, passed: bool, *, good: str, bad: str) -> Check:
     """Make a check from a truth value and the two reasons."""
     return Check(name, title, Mark.PASSED if passed else Mark.FAILED, good if passed else bad)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Claims:
-    """What accepted evidence says about a guest, in the same words for every kind."""
-
-    runtime_digest: Digest
-    job_digest: Digest
-    debug: bool
-    issued_at: datetime
-
-
-class ReferenceValues(Record, frozen=True, kw_only=True):
-    """What a relying party holds evidence against. Empty means that nothing is accepted.
+    """What accepted evidence says, in the same words for every kind.
 
     Attributes:
-        runtime_digests: Measurements of runtimes that may get keys.
-        roots: Evidence kind to the root certificates (DER, base64) trusted for it.
+        runtime_digest: The runtime that was measured, or that a reference value says the measured
+            image holds. None: unknown, and whoever needs to know must refuse.
+        job_digest: The job, where it was measured. None: the job is bound through the binding
+            only, by an executor whose image was measured.
+        debug: Whether somebody can look into the guest.
+        issued_at: When the evidence says it was made. None: undated; only the nonce settles
+            freshness.
+        migration: Whether another machine or agent may take the guest over.
+        measurements: Name to lower-case hexadecimal: `measurement`, `mrtd`, `rtmr0`, `pcr0`, …
+        tcb: Component to security version number: `microcode`, `snp`, `pce`, …
+        tcb_status: The vendor's word for the platform's patch level, or empty.
+        advisories: The vendor's open advisories for this platform.
+        vmpl: Privilege level of whoever asked (SEV-SNP), or None.
+        chip_id: Which chip, lower-case hexadecimal, or empty.
+        platform: Product or hardware model, or empty.
+        collateral_from: When the oldest piece of collateral used was issued, or None.
+        details: The kind's own typed claims, for people and tools.
     """
 
-    runtime_digests: tuple[DigestText, ...]
-    roots: dict[str, tuple[Base64, ...]]
+    runtime_digest: Digest | None = None
+    job_digest: Digest | None = None
+    debug: bool
+    issued_at: datetime | None
+    migration: bool = False
+    measurements: Mapping[str, str] = field(default_factory=dict)
+    tcb: Mapping[str, int] = field(default_factory=dict)
+    tcb_status: str = ""
+    advisories: tuple[str, ...] = ()
+    vmpl: int | None = None
+    chip_id: str = ""
+    platform: str = ""
+    collateral_from: datetime | None = None
+    details: object = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +90,8 @@ class AttestationResult:
     """Outcome of an appraisal: the checks, and what may be believed if all of them passed.
 
     `claims` is None unless the signature chain held. The caller must still check that
-    `claims.job_digest` is the job it means, and that `tier` meets its policy.
+    `claims.job_digest`, if there is one, is the job it means, that `claims.runtime_digest` is
+    there and the runtime it means, and that `tier` meets its policy.
     """
 
     kind: str
@@ -93,27 +123,41 @@ class Verifier(Protocol):
 
     kind: str
     media_type: str
-    tier: Tier
 
     def appraise(
         self,
         evidence: Evidence,
         *,
         at: datetime,
-        expected_binding: bytes,
+        expected_binding: ExpectedBinding,
         reference_values: ReferenceValues,
+        endorsements: Endorsements,
         max_age_seconds: int | None,
     ) -> AttestationResult:
         """Appraise evidence.
 
+        The tier is computed. Every check that can still be made after a failed one is made, so
+        that a person sees all reasons at once.
+
         Args:
             evidence: As received; untrusted.
-            at: The moment to judge validity at.
-            expected_binding: What `records.binding` gives for this session.
-            reference_values: The relying party's.
-            max_age_seconds: Oldest evidence accepted at `at`; None where a nonce alone settles
-                freshness, as in a run bundle read years later.
+            at: The moment to judge validity at, UTC.
+            expected_binding: What the field chosen by the guest must hold.
+            reference_values: The relying party's. A kind it does not name is refused.
+            endorsements: Vendors' statements: the evidence's own and the relying party's
+                collateral; all untrusted until their signatures hold.
+            max_age_seconds: Oldest evidence accepted at `at`, for kinds that are dated; None
+                where a nonce alone settles freshness, as in a run bundle read years later.
 
         Raises:
             MalformedError: The bytes are not evidence of this kind.
+            AppraisalUnavailableError: Collateral that the appraisal needs is missing.
         """
+
+
+def first_refusal(work: Callable[[], T]) -> tuple[T | None, str]:
+    """Run one step that raises its refusal, for a check that wants the reason as text."""
+    try:
+        return work(), ""
+    except AppraisalRefusedError as error:
+        return None, error.message

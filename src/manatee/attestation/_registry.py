@@ -2,7 +2,10 @@
 
 from datetime import datetime
 
-from manatee.attestation._interface import AttestationResult, ReferenceValues, Verifier
+from manatee.attestation._endorsements import NO_ENDORSEMENTS, Endorsements, endorsements_of
+from manatee.attestation._expected import ExpectedBinding
+from manatee.attestation._interface import AttestationResult, Verifier
+from manatee.attestation._reference import ReferenceValues
 from manatee.attestation._simulated import SimulatedVerifier
 from manatee.errors import AppraisalRefusedError, AttestationError
 from manatee.records import Evidence
@@ -14,37 +17,57 @@ def register_verifier(verifier: Verifier) -> None:
     """Add a verifier for its media type.
 
     Raises:
-        AttestationError: The media type is taken.
+        AttestationError: The media type or the kind is taken.
     """
-    if verifier.media_type in _VERIFIERS:
-        raise AttestationError(f"a verifier for {verifier.media_type} is registered already.")
+    for known in _VERIFIERS.values():
+        if verifier.media_type == known.media_type or verifier.kind == known.kind:
+            raise AttestationError(f"a verifier for {verifier.media_type} is registered already.")
     _VERIFIERS[verifier.media_type] = verifier
 
 
 register_verifier(SimulatedVerifier())
 
 
-def appraise(
-    evidence: Evidence,
-    *,
-    at: datetime,
-    expected_binding: bytes,
-    reference_values: ReferenceValues,
-    max_age_seconds: int | None,
-) -> AttestationResult:
-    """Appraise evidence of any registered kind; see `Verifier.appraise`.
+def verifiers() -> tuple[Verifier, ...]:
+    """Return every registered verifier, in order of registration."""
+    return tuple(_VERIFIERS.values())
+
+
+def verifier_of(evidence: Evidence) -> Verifier:
+    """Return the verifier of evidence, by its media type alone.
 
     Raises:
         AppraisalRefusedError: No verifier knows the media type. There is no guessing.
-        MalformedError: The bytes are not evidence of that kind.
     """
     verifier = _VERIFIERS.get(evidence.media_type)
     if verifier is None:
         raise AppraisalRefusedError("[kind] no verifier is registered for this evidence.")
-    return verifier.appraise(
+    return verifier
+
+
+def appraise(
+    evidence: Evidence,
+    *,
+    at: datetime,
+    expected_binding: ExpectedBinding,
+    reference_values: ReferenceValues,
+    max_age_seconds: int | None,
+    endorsements: Endorsements = NO_ENDORSEMENTS,
+) -> AttestationResult:
+    """Appraise evidence of any registered kind; see `Verifier.appraise`.
+
+    Endorsements that came with the evidence are joined to the relying party's, which go first.
+
+    Raises:
+        AppraisalRefusedError: No verifier knows the media type.
+        MalformedError: The bytes are not evidence of that kind.
+        AppraisalUnavailableError: Collateral that the appraisal needs is missing.
+    """
+    return verifier_of(evidence).appraise(
         evidence,
         at=at,
         expected_binding=expected_binding,
         reference_values=reference_values,
+        endorsements=endorsements.joined(endorsements_of(evidence.endorsements)),
         max_age_seconds=max_age_seconds,
     )

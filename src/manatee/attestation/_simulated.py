@@ -24,14 +24,10 @@ from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
 from manatee._clock import Clock, parse_timestamp, timestamp
-from manatee.attestation._interface import (
-    AttestationResult,
-    Check,
-    Claims,
-    Mark,
-    ReferenceValues,
-    check,
-)
+from manatee.attestation._endorsements import Endorsements
+from manatee.attestation._expected import ExpectedBinding
+from manatee.attestation._interface import AttestationResult, Check, Claims, Mark, check
+from manatee.attestation._reference import ReferenceValues
 from manatee.errors import AttestationError, MalformedError
 from manatee.records import (
     MAX_EVIDENCE_BYTES,
@@ -44,7 +40,6 @@ from manatee.records import (
     canonical_json,
     length_prefixed,
     read_record,
-    report_data,
     to_base64,
     unbase64,
 )
@@ -275,8 +270,9 @@ class SimulatedVerifier:
         evidence: Evidence,
         *,
         at: datetime,
-        expected_binding: bytes,
+        expected_binding: ExpectedBinding,
         reference_values: ReferenceValues,
+        endorsements: Endorsements,
         max_age_seconds: int | None,
     ) -> AttestationResult:
         """See `Verifier.appraise`; the checks are numbered below."""
@@ -334,7 +330,7 @@ class SimulatedVerifier:
             check(
                 "binding",
                 "Evidence is bound to this session",
-                unbase64(body.report_data) == report_data(expected_binding),
+                expected_binding.in_report_data(unbase64(body.report_data)),
                 good="report data is the hash of purpose, audience, nonce, job and session key",
                 bad="report data is not the hash of this purpose, audience, nonce, job and key",
             ),

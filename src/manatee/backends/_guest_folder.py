@@ -18,6 +18,7 @@ from manatee.errors import BackendError, MalformedError, TooLargeError
 from manatee.records import (
     Cause,
     DigestText,
+    EvidenceKind,
     GuestEvent,
     GuestPlan,
     GuestResult,
@@ -49,6 +50,7 @@ class GuestSpec(Record, frozen=True, kw_only=True):
     runtime: str
     runtime_cache: str
     broker_urls: dict[str, str]
+    device: EvidenceKind
     device_folder: str
     executor_argv: tuple[str, ...]
 
@@ -67,7 +69,12 @@ class Traces(Record, frozen=True, kw_only=True):
 
 
 def make_spec(
-    plan: Plan, *, runtime_cache: Path, device_folder: Path, executor_argv: tuple[str, ...]
+    plan: Plan,
+    *,
+    runtime_cache: Path,
+    device: EvidenceKind,
+    device_folder: Path,
+    executor_argv: tuple[str, ...],
 ) -> GuestSpec:
     """Write a plan down for another process."""
     inputs: GuestInputs = plan.inputs
@@ -81,6 +88,7 @@ def make_spec(
         runtime=str(inputs.runtime.absolute()),
         runtime_cache=str(runtime_cache.absolute()),
         broker_urls=dict(inputs.broker_urls),
+        device=device,
         device_folder=str(device_folder.absolute()),
         executor_argv=executor_argv,
     )

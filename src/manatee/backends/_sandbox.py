@@ -32,7 +32,7 @@ from manatee.backends._interface import (
 )
 from manatee.backends._naming import check_inputs, guest_name
 from manatee.errors import BackendError, BackendUnavailableError, RuntimeEnvironmentError
-from manatee.records import Cause, GuestEvent, canonical_json, digest_record
+from manatee.records import Cause, EvidenceKind, GuestEvent, canonical_json, digest_record
 from manatee.runtime import runtime_digest, runtime_roots
 
 EXECUTOR_ARGV = ("-I", "-m", "manatee.executor", "/run/manatee")
@@ -47,6 +47,10 @@ _PAUSE_SECONDS = 0.005
 _PATH = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
+SANDBOX_KINDS: dict[EvidenceKind, str] = {"simulated": "sandbox", "tpm2": "sandbox-tpm"}
+"""Device to the backend kind that job manifests name."""
+
+
 class SandboxBackend:
     """`Backend` over process sandboxes.
 
@@ -54,12 +58,13 @@ class SandboxBackend:
 
     Args:
         home: Folder of the installation; guests live in `<home>/guests`.
-        device_folder: The simulated TEE device's folder.
+        device_folder: The TEE device's folder: simulated, or of software TPMs.
+        device: What makes the guests' evidence. It is never detected and never fallen back from;
+            guests of a backend with a TPM are of another kind, `sandbox-tpm`, which the job names.
         executor_argv: What the runtime's interpreter runs in the guest.
         clock: Tells a launch that never came to be from one that is just happening.
     """
 
-    kind = "sandbox"
     assurance = Assurance.PROCESS
 
     def __init__(
@@ -67,12 +72,15 @@ class SandboxBackend:
         home: Path,
         device_folder: Path,
         *,
+        device: EvidenceKind = "simulated",
         executor_argv: tuple[str, ...] = EXECUTOR_ARGV,
         clock: Clock = system_clock,
     ) -> None:
         self._guests = home.absolute() / "guests"
         self._runtime_cache = home.absolute() / "runtime-cache"
         self._device_folder = device_folder
+        self._device = device
+        self.kind = SANDBOX_KINDS[device]
         self._executor_argv = executor_argv
         self._clock = clock
         self._usable = False
@@ -246,6 +254,7 @@ class SandboxBackend:
             plan,
             runtime_cache=self._runtime_cache,
             device_folder=self._device_folder,
+            device=self._device,
             executor_argv=self._executor_argv,
         )
         write_whole(fresh.spec_file, canonical_json(spec))

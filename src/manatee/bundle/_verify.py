@@ -11,7 +11,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from manatee.attestation import AttestationResult, Check, Mark, appraise, check
+from manatee._clock import parse_timestamp
+from manatee.attestation import (
+    AttestationResult,
+    Check,
+    ExpectedBinding,
+    Mark,
+    appraise,
+    check,
+)
 from manatee.bundle._folder import BundleContents
 from manatee.bundle._notebook import same_code
 from manatee.bundle._statement import (
@@ -183,7 +191,7 @@ class _Verifier:
         result = appraise(
             evidence,
             at=self._at,
-            expected_binding=bound,
+            expected_binding=ExpectedBinding.of(bound),
             reference_values=self._trust.reference_values,
             max_age_seconds=None,
         )
@@ -268,20 +276,23 @@ class _Verifier:
             "the data sets listed are not the ones the manifest names, or are not sealed",
         )
 
-    # 10. approvals, under keys the reader trusts, valid when the run was attested
+    # 10. approvals, under keys the reader trusts, valid when the provider's broker decided
     def _approvals(self) -> tuple[bool, str, str]:
-        claims = self._appraised().claims
+        self._appraised()
         providers = sorted({dataset.provider for dataset in self._run.datasets})
         missing = [
             provider
             for provider in providers
-            if claims is None
-            or count_approvers(
-                self._run.approvals,
-                job_digest=self._run.result.job_digest,
-                provider=provider,
-                trusted_keys=frozenset(self._trust.approvers.get(provider, ())),
-                at=claims.issued_at,
+            if not (moments := self._decided(provider))
+            or min(
+                count_approvers(
+                    self._run.approvals,
+                    job_digest=self._run.result.job_digest,
+                    provider=provider,
+                    trusted_keys=frozenset(self._trust.approvers.get(provider, ())),
+                    at=moment,
+                )
+                for moment in moments
             )
             < 1
         ]
@@ -290,6 +301,30 @@ class _Verifier:
             f"signed by {', '.join(providers)}",
             f"no approval you trust by: {', '.join(missing)}",
         )
+
+    def _decided(self, provider: str) -> tuple[datetime, ...]:
+        """Return when a provider's brokers decided, and when the run was attested if it says so.
+
+        Evidence of most kinds is undated. The brokers' times are bound into the keys that the
+        attested guest opened, so whoever changes one after the fact is found out by the evidence.
+        """
+        brokers = {
+            dataset.wrapped_key.broker_id
+            for dataset in self._run.datasets
+            if dataset.provider == provider and dataset.wrapped_key is not None
+        }
+        try:
+            decided = [
+                parse_timestamp(session.answer.decided_at)
+                for session in self._run.key_releases
+                if session.broker_id in brokers
+            ]
+        except ValueError as error:
+            raise NotVerifiedError("a key release carries an impossible time.") from error
+        claims = self._appraised().claims
+        if decided and claims is not None and claims.issued_at is not None:
+            decided.append(claims.issued_at)
+        return tuple(decided)
 
     # 11. every sealed data set's key went to an attested session of this job
     def _keys(self) -> tuple[bool, str, str]:

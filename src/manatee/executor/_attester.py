@@ -6,16 +6,16 @@ from typing import Protocol
 
 from manatee.errors import AttestationError
 from manatee.executor._channel import GuestChannel
-from manatee.records import Evidence
+from manatee.records import Evidence, EvidenceKind, evidence_nonce, report_data
 
 
 class Attester(Protocol):
     """Makes evidence of one kind."""
 
-    kind: str
+    kind: EvidenceKind
 
-    def evidence(self, report_data: bytes) -> Evidence:
-        """Return evidence over 64 bytes of report data.
+    def evidence(self, bound: bytes) -> Evidence:
+        """Return evidence over what `records.binding` gave.
 
         Raises:
             AttestationError: The device does not give any.
@@ -25,17 +25,33 @@ class Attester(Protocol):
 class SimulatedAttester:
     """NOT A TEE: asks the host's simulated device, whose evidence says what it is."""
 
-    kind = "simulated"
+    kind: EvidenceKind = "simulated"
 
     def __init__(self, channel: GuestChannel) -> None:
         self._channel = channel
 
-    def evidence(self, report_data: bytes) -> Evidence:
+    def evidence(self, bound: bytes) -> Evidence:
         """Return simulated evidence. Raises GuestChannelError."""
-        return self._channel.evidence(report_data)
+        return self._channel.evidence(self.kind, report_data(bound))
 
 
-_KINDS = {"sandbox": SimulatedAttester}
+class TpmAttester:
+    """Asks the TPM of the guest's machine for a quote; measurements were taken at its start."""
+
+    kind: EvidenceKind = "tpm2"
+
+    def __init__(self, channel: GuestChannel) -> None:
+        self._channel = channel
+
+    def evidence(self, bound: bytes) -> Evidence:
+        """Return a quote. Raises GuestChannelError."""
+        return self._channel.evidence(self.kind, evidence_nonce(bound))
+
+
+_KINDS: dict[str, type[SimulatedAttester] | type[TpmAttester]] = {
+    "sandbox": SimulatedAttester,
+    "sandbox-tpm": TpmAttester,
+}
 """Backend kind to the attester its guests have."""
 
 

@@ -21,6 +21,7 @@ from manatee.records import (
     Challenge,
     ChallengeRequest,
     Evidence,
+    EvidenceKind,
     EvidenceRequest,
     GuestEvent,
     GuestResult,
@@ -58,13 +59,13 @@ class GuestChannel:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def evidence(self, report_data: bytes) -> Evidence:
-        """Ask the TEE device for evidence over 64 bytes.
+    def evidence(self, kind: EvidenceKind, data: bytes) -> Evidence:
+        """Ask the TEE device for evidence of one kind over the binding in that kind's form.
 
         Raises:
             GuestChannelError: The host did not answer with evidence.
         """
-        request = EvidenceRequest(report_data=to_base64(report_data))
+        request = EvidenceRequest(kind=kind, data=to_base64(data))
         status, body = self._call("POST", "/v1/evidence", canonical_json(request))
         if status != http.client.OK:
             raise GuestChannelError(f"the host answered {status} when asked for evidence.")

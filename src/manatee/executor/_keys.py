@@ -21,7 +21,6 @@ from manatee.records import (
     dataset_version,
     evidence_digest,
     release_context,
-    report_data,
     to_base64,
     unbase64,
 )
@@ -90,7 +89,7 @@ def get_keys(
         job_digest=job.digest,
         session_key=public,
     )
-    evidence = (attester.evidence(report_data(bound)),)
+    evidence = (attester.evidence(bound),)
     # 3. the request
     answer = channel.release(
         broker_id,
@@ -121,6 +120,7 @@ def get_keys(
                 dataset_version=key.dataset_version,
                 evidence_digest=evidence_digest(evidence),
                 tier=answer.tier,
+                decided_at=answer.decided_at,
                 insecure_settings=answer.insecure_settings,
             ),
         )

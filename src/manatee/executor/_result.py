@@ -18,7 +18,6 @@ from manatee.records import (
     binding,
     digest_bytes,
     raw_digest,
-    report_data,
 )
 
 
@@ -61,5 +60,5 @@ def sign_run(
         job_digest=job.digest,
         session_key=key.public_key().public_bytes_raw(),
     )
-    evidence = attester.evidence(report_data(bound))
+    evidence = attester.evidence(bound)
     return SignedRun(envelope=sign_statement(statement, key.private_bytes_raw()), evidence=evidence)

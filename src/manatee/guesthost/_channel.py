@@ -24,6 +24,7 @@ from manatee.errors import (
 from manatee.guesthost._relay import MAX_RELAYED_BYTES, BrokerRelay
 from manatee.records import (
     Evidence,
+    EvidenceKind,
     EvidenceRequest,
     GuestEvent,
     GuestResult,
@@ -48,8 +49,10 @@ _CHUNK = 1 << 20
 class Device(Protocol):
     """The TEE device as the channel sees it."""
 
-    def evidence(self, report_data: bytes) -> Evidence:
-        """Return evidence over 64 bytes."""
+    kind: EvidenceKind
+
+    def evidence(self, data: bytes) -> Evidence:
+        """Return evidence over the binding in this kind's form."""
 
 
 class GuestChannel:
@@ -76,7 +79,9 @@ class GuestChannel:
             self._evidence_requests += 1
             if self._evidence_requests > MAX_EVIDENCE_REQUESTS:
                 raise LimitError(f"at most {MAX_EVIDENCE_REQUESTS} pieces of evidence per guest.")
-        return self._device.evidence(unbase64(request.report_data))
+        if request.kind != self._device.kind:
+            raise NotFoundError(f"this guest has no device of kind {request.kind}.")
+        return self._device.evidence(unbase64(request.data))
 
     def event(self, body: bytes) -> None:
         """Take a progress event; numbers must rise."""

@@ -75,7 +75,7 @@ def _run(
     folder: GuestFolder, spec: GuestSpec, place: _Place, view: GuestView, clock: Clock
 ) -> Ending:
     secure = spec.plan.manifest.stage == "secure"
-    device = MeasuringDevice(spec, clock)
+    device = MeasuringDevice(spec, clock, place.staging.folder)
     channel = GuestChannel(folder, spec, device if secure else None)
     until = monotonic() + spec.resources.wall_seconds
     stop = serve_channel(place.staging.folder / "channel.sock", channel, place.staging.uid)
@@ -95,6 +95,7 @@ def _run(
         finally:
             process.kill()
     finally:
+        device.close()
         stop()
 
 

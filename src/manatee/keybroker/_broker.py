@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from manatee._clock import Clock, timestamp
-from manatee.attestation import AttestationResult, Mark, ReferenceValues, appraise
+from manatee.attestation import (
+    AttestationResult,
+    ExpectedBinding,
+    Mark,
+    ReferenceValues,
+    appraise,
+)
 from manatee.errors import (
     AppraisalRefusedError,
     InputError,
@@ -160,7 +166,7 @@ class KeyBroker:
         # 8. seal first, grant second, answer third: a failure before the grant burns nothing,
         #    a crash after it releases nothing twice
         sealed = tuple(
-            self._seal(dataset, request, result.tier, nonce=nonce, session_key=session_key)
+            self._seal(dataset, request, result.tier, at, nonce=nonce, session_key=session_key)
             for dataset in datasets
         )
         head = self._store.grant(
@@ -182,6 +188,7 @@ class KeyBroker:
             broker_id=self.broker_id,
             keys=sealed,
             tier=result.tier.value,
+            decided_at=timestamp(at),
             insecure_settings=self._insecure_settings,
             decision_digest=head,
         )
@@ -222,7 +229,7 @@ class KeyBroker:
             result = appraise(
                 evidence,
                 at=at,
-                expected_binding=bound,
+                expected_binding=ExpectedBinding.of(bound),
                 reference_values=self._reference_values,
                 max_age_seconds=CHALLENGE_SECONDS,
             )
@@ -242,6 +249,7 @@ class KeyBroker:
         dataset: DatasetManifest,
         request: ReleaseRequest,
         tier: Tier,
+        at: datetime,
         *,
         nonce: bytes,
         session_key: bytes,
@@ -254,6 +262,7 @@ class KeyBroker:
             dataset_version=version,
             evidence_digest=evidence_digest(request.evidence),
             tier=tier.value,
+            decided_at=timestamp(at),
             insecure_settings=self._insecure_settings,
         )
         try:

@@ -19,11 +19,26 @@ RESULT_AUDIENCE = "anyone"
 """Stands for the broker id in a binding of purpose `result`, which is for every reader."""
 
 
+class Endorsement(Record, frozen=True, kw_only=True):
+    """A vendor's statement that came with evidence: a certificate, or a named document."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    payload: Base64
+
+
 class Evidence(Record, frozen=True, kw_only=True):
-    """Signed claims of a guest, kept byte for byte as the device made them."""
+    """Signed claims of a guest, kept byte for byte as the device made them.
+
+    Attributes:
+        media_type: Names the kind; nothing is ever guessed from the payload.
+        payload: The device's bytes.
+        endorsements: What the guest had at hand of its vendor's statements. They are signed by
+            others, so whoever relays may add or change them and gains nothing.
+    """
 
     media_type: Annotated[str, msgspec.Meta(max_length=200)]
     payload: Base64
+    endorsements: Annotated[tuple[Endorsement, ...], msgspec.Meta(max_length=16)] = ()
 
 
 def binding(
@@ -47,6 +62,11 @@ def binding(
 def report_data(bound: bytes) -> bytes:
     """Return the 64 bytes that SNP, TDX and simulated reports carry: SHA-512 of the binding."""
     return hashlib.sha512(bound).digest()
+
+
+def evidence_nonce(bound: bytes) -> bytes:
+    """Return the 32 bytes that TPM, Nitro and GPU evidence carries: SHA-256 of the binding."""
+    return hashlib.sha256(bound).digest()
 
 
 class ChallengeRequest(Record, frozen=True, kw_only=True):
@@ -92,6 +112,8 @@ class ReleaseAnswer(Record, frozen=True, kw_only=True):
     tier: str
     insecure_settings: tuple[str, ...]
     """Settings the broker was started with whose name says insecure; shown everywhere."""
+    decided_at: Moment
+    """When the broker decided, by its own clock: dates a run whose evidence is undated."""
     decision_digest: DigestText
     """Head of the broker's decision log with this decision in it."""
 
@@ -104,12 +126,13 @@ def release_context(
     dataset_version: str,
     evidence_digest: bytes,
     tier: str,
+    decided_at: str,
     insecure_settings: tuple[str, ...],
 ) -> bytes:
     """Return the HPKE `info` of a released key.
 
-    A host that relays the answer and changes what it says of tier or settings thereby makes a key
-    that does not open.
+    A host that relays the answer and changes what it says of tier, time or settings thereby makes
+    a key that does not open.
 
     Args:
         broker_id: Who released.
@@ -118,6 +141,7 @@ def release_context(
         dataset_version: Whose key this is.
         evidence_digest: SHA-256 over the length-prefixed evidence payloads.
         tier: As the answer states it.
+        decided_at: As the answer states it.
         insecure_settings: As the answer states them.
     """
     return length_prefixed(
@@ -128,6 +152,7 @@ def release_context(
         raw_digest(dataset_version),
         evidence_digest,
         tier,
+        decided_at,
         *insecure_settings,
     )
 

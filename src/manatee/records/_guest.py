@@ -39,10 +39,20 @@ class GuestPlan(Record, frozen=True, kw_only=True):
     approvals: tuple[SignedApproval, ...] = ()
 
 
-class EvidenceRequest(Record, frozen=True, kw_only=True):
-    """Asks the TEE device for evidence over 64 bytes of report data."""
+EvidenceKind = Literal["simulated", "tpm2"]
+"""Kinds of evidence a host's device makes for its guest."""
 
-    report_data: Base64
+
+class EvidenceRequest(Record, frozen=True, kw_only=True):
+    """Asks the TEE device for evidence of one kind; a device of another kind refuses.
+
+    Attributes:
+        kind: What the job's backend promises; nothing else is taken.
+        data: The binding in the form of that kind: 64 bytes of report data, or a 32-byte nonce.
+    """
+
+    kind: EvidenceKind
+    data: Base64
 
 
 class GuestEvent(Record, frozen=True, kw_only=True):

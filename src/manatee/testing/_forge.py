@@ -452,6 +452,7 @@ class Installation:
                     dataset_version=key.dataset_version,
                     evidence_digest=evidence_digest(asked.request.evidence),
                     tier=answer.tier,
+                    decided_at=answer.decided_at,
                     insecure_settings=answer.insecure_settings,
                 ),
             )

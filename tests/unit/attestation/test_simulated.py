@@ -14,6 +14,7 @@ import pytest
 
 from manatee.attestation import (
     AttestationResult,
+    ExpectedBinding,
     Mark,
     ReferenceValues,
     SimulatedClaims,
@@ -75,7 +76,7 @@ def look(
     return appraise(
         evidence,
         at=at,
-        expected_binding=bound(),
+        expected_binding=ExpectedBinding.of(bound()),
         reference_values=ReferenceValues(runtime_digests=runtimes, roots=roots),
         max_age_seconds=max_age_seconds,
     )

@@ -330,7 +330,7 @@ LIES: dict[str, tuple[Lie, list[str]]] = {
     "no data sets": (lambda said: replace(said, datasets=()), ["datasets", "approvals", "keys"]),
     "data set twice": (lambda said: replace(said, datasets=said.datasets * 2), ["datasets"]),
     "no approvals": (lambda said: replace(said, approvals=()), ["approvals"]),
-    "no key release": (lambda said: replace(said, key_releases=()), ["keys"]),
+    "no key release": (lambda said: replace(said, key_releases=()), ["approvals", "keys"]),
     "no insecure setting": (lambda said: replace(said, insecure_settings=()), ["keys"]),
     "one more insecure setting": (
         lambda said: replace(said, insecure_settings=(ACCEPT_SIMULATED, REAL_BELOW_HARDWARE)),
@@ -378,9 +378,6 @@ def session_of(session: BrokerSession, **members: Any) -> BrokerSession:
 
 SESSIONS: dict[str, Callable[[BrokerSession], BrokerSession]] = {
     "answer of another broker": lambda kept: session_of(kept, broker_id="bank-broker"),
-    "evidence for another broker": lambda kept: replace(
-        session_of(kept, broker_id="bank-broker"), broker_id="bank-broker"
-    ),
     "a better tier": lambda kept: session_of(kept, tier="hardware"),
     "no keys": lambda kept: session_of(kept, keys=()),
     "the key of another data set": lambda kept: session_of(
@@ -400,6 +397,32 @@ def test_a_key_release_that_does_not_fit_the_run_is_found(
 ) -> None:
     run = own.write_run(tmp_path / "run", session=SESSIONS[lie])
     assert failed(verify(own, run)) == ["keys"]
+
+
+def test_a_key_release_by_a_broker_that_did_not_decide_is_found(
+    own: Installation, tmp_path: Path
+) -> None:
+    def foreign(kept: BrokerSession) -> BrokerSession:
+        return replace(session_of(kept, broker_id="bank-broker"), broker_id="bank-broker")
+
+    run = own.write_run(tmp_path / "run", session=foreign)
+    # nobody knows when the provider's own broker decided, so its approval has no moment either
+    assert failed(verify(own, run)) == ["approvals", "keys"]
+
+
+@pytest.mark.parametrize("when", ["2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z"])
+def test_an_approval_must_have_been_valid_when_the_broker_decided(
+    own: Installation, tmp_path: Path, when: str
+) -> None:
+    run = own.write_run(tmp_path / "run", session=lambda kept: session_of(kept, decided_at=when))
+    assert failed(verify(own, run)) == ["approvals"]
+
+
+def test_an_impossible_time_of_decision_is_refused(own: Installation, tmp_path: Path) -> None:
+    run = own.write_run(
+        tmp_path / "run", session=lambda kept: session_of(kept, decided_at="2026-02-30T00:00:00Z")
+    )
+    assert failed(verify(own, run)) == ["approvals"]
 
 
 @pytest.mark.parametrize(
@@ -429,7 +452,7 @@ def test_a_broker_that_does_not_hold_a_key_cannot_have_released_it(
         return replace(said, datasets=(moved,))
 
     run = own.write_run(tmp_path / "run", predicate=lie)
-    assert failed(verify(own, run)) == ["datasets", "keys"]
+    assert failed(verify(own, run)) == ["datasets", "approvals", "keys"]
 
 
 def test_real_data_released_below_hardware_must_say_so(own: Installation, tmp_path: Path) -> None:

@@ -92,6 +92,9 @@ def job(folder: Path, given: GuestPlan) -> Job:
     return read_plan(path)
 
 
+DECIDED_AT = "2026-03-01T12:00:00Z"
+
+
 class Host:
     """The far end of the guest channel: answers as the test says."""
 
@@ -149,6 +152,7 @@ class Host:
                 "dataset_version": dataset_version(item),
                 "evidence_digest": evidence_digest(request.evidence),
                 "tier": "simulated",
+                "decided_at": DECIDED_AT,
                 "insecure_settings": (),
                 **change,
             }
@@ -163,6 +167,7 @@ class Host:
             broker_id=broker_id,
             keys=keys,
             tier="simulated",
+            decided_at=DECIDED_AT,
             insecure_settings=(),
             decision_digest=DIGEST,
         )
@@ -195,7 +200,7 @@ def test_an_honest_broker_gives_the_key(tmp_path: Path, host: Host) -> None:
 def test_every_session_has_its_own_key_pair_and_binds_it(tmp_path: Path, host: Host) -> None:
     first, second = ask(tmp_path), ask(tmp_path)
     assert first.session.session_key != second.session.session_key
-    bound = [json.loads(body)["report_data"] for path, body in host.asked if "evidence" in path]
+    bound = [json.loads(body)["data"] for path, body in host.asked if "evidence" in path]
     assert len(set(bound)) == 2
     assert all(len(unbase64(text)) == len(report_data(b"")) for text in bound)
 

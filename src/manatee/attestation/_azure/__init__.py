@@ -1,0 +1,1 @@
+"""Azure confidential VMs: a vTPM over SEV-SNP or TDX."""

@@ -1,0 +1,1 @@
+"""Tokens: Google Confidential Space, Microsoft Azure Attestation, NVIDIA NRAS."""

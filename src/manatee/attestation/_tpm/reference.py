@@ -1,0 +1,22 @@
+"""What a relying party demands of TPM 2.0 quotes."""
+
+from typing import Annotated
+
+import msgspec
+
+from manatee.records import Record
+
+PcrIndex = Annotated[int, msgspec.Meta(ge=0, le=23)]
+
+
+class TpmReference(Record, frozen=True, kw_only=True):
+    """Conditions for TPM quotes. Roots are pinned by tier: a root of one proves no other.
+
+    Attributes:
+        pcrs: The quote must select exactly these, in the SHA-256 bank.
+        activated_names: Names (hexadecimal) of attestation keys that this relying party itself
+            activated; a key with no certificate of a pinned authority must be one of these.
+    """
+
+    pcrs: tuple[PcrIndex, ...] = (8, 9)
+    activated_names: tuple[str, ...] = ()
