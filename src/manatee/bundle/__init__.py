@@ -1,5 +1,6 @@
 """The run bundle: one folder that proves, offline, what ran on which data and what came out."""
 
+from manatee.bundle._crate import crate_payload, export_crate
 from manatee.bundle._folder import BundleContents, read_bundle, write_bundle
 from manatee.bundle._notebook import same_code
 from manatee.bundle._statement import (
@@ -27,6 +28,8 @@ __all__ = [
     "Statement",
     "TrustAnchors",
     "Verification",
+    "crate_payload",
+    "export_crate",
     "make_statement",
     "pre_authentication_encoding",
     "read_bundle",

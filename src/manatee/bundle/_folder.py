@@ -5,6 +5,7 @@ evidence.json   evidence of purpose `result`, binding that signature's key
 manifest.json   the job manifest; its SHA-256 is the job digest
 workspace/      the code that ran
 outputs/        what came out, the executed notebook among it
+log.tlog-proof  where the run stands in a transparency log; a bundle may be without one
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ MAX_OUTPUT_BYTES = 512 << 20
 
 _PLAIN_FILES = ("run.dsse.json", "evidence.json", "manifest.json")
 _FOLDERS = ("workspace", "outputs")
-_KNOWN = frozenset((*_PLAIN_FILES, *_FOLDERS))
+LOG_PROOF = "log.tlog-proof"
+_KNOWN = frozenset((*_PLAIN_FILES, *_FOLDERS, LOG_PROOF))
+MAX_LOG_PROOF_BYTES = 64 << 10
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class BundleContents:
         workspace_digest: Digest of the workspace packed again; None where it cannot be packed.
         workspace_problem: Why not.
         unexpected: Names of entries that no bundle has.
+        log_proof: Proof of inclusion in a transparency log, if the bundle has one.
     """
 
     envelope: bytes
@@ -55,6 +59,7 @@ class BundleContents:
     workspace_files: Mapping[str, bytes]
     outputs: Mapping[str, bytes]
     unexpected: tuple[str, ...]
+    log_proof: bytes | None = None
 
 
 def write_bundle(
@@ -177,6 +182,9 @@ def read_bundle(folder: Path) -> BundleContents:
             workspace_files=_tree(folder / "workspace"),
             outputs=_tree(folder / "outputs"),
             unexpected=tuple(_stowaways(folder)),
+            log_proof=_read(folder / LOG_PROOF, MAX_LOG_PROOF_BYTES)
+            if (folder / LOG_PROOF).is_symlink() or (folder / LOG_PROOF).exists()
+            else None,
         )
     except OSError as error:
         raise BundleError(f"the bundle cannot be read ({error.strerror}).") from error

@@ -9,7 +9,7 @@ import typer
 from manatee.cli import _operator_commands, _provider_commands, _researcher_commands
 from manatee.cli._demo_command import demo
 from manatee.cli._output import Format, fail
-from manatee.cli._verify_command import verify
+from manatee.cli._verify_command import export, verify
 from manatee.errors import ManateeError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(verify)
+app.command()(export)
 _operator_commands.add_to(app)
 _provider_commands.add_to(app)
 _researcher_commands.add_to(app)

@@ -10,9 +10,24 @@ import typer
 
 from manatee.cli._options import Output
 from manatee.cli._output import Format, print_json
-from manatee.cli._verify import as_json, print_verification
+from manatee.cli._verify import as_json, headline, print_verification
 from manatee.cli._verify import verify as verify_folder
 from manatee.errors import NotVerifiedError, meaning
+
+
+def export(
+    bundle: Annotated[Path, typer.Argument(help="Folder of the run bundle.")],
+    crate: Annotated[Path, typer.Argument(help="ZIP file to write.")],
+    trust: Annotated[Path, typer.Option(help="Your trust file; only what verifies is exported.")],
+) -> None:
+    """Export a run bundle that verifies as a Five Safes RO-Crate (a BagIt bag in a ZIP file)."""
+    from manatee._clock import system_clock
+    from manatee.bundle import export_crate, read_bundle, read_trust, verify_bundle
+
+    contents = read_bundle(bundle)
+    verification = verify_bundle(contents, trust=read_trust(trust), at=system_clock())
+    export_crate(crate, contents, verification)
+    sys.stdout.write(f"{crate}: {headline(verification)}\n")
 
 
 def verify(
