@@ -1,0 +1,152 @@
+"""Watches a log: every entry it ever showed must still be there, and nothing else before it.
+
+A monitor remembers what it saw, so that a log which is rolled back, forked or edited is found out
+by anybody who looked before. With a folder to keep the files in, it is a mirror.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from manatee.errors import ForkError, LedgerError
+from manatee.ledger._checkpoint import SignedCheckpoint, verify_checkpoint, verify_cosignature
+from manatee.ledger._hashing import leaf_hash
+from manatee.ledger._ledger import CHECKPOINT, LogReader
+from manatee.ledger._log_proof import LogTrust
+from manatee.ledger._range import CompactRange
+from manatee.ledger._storage import LogFolder
+from manatee.ledger._writer import TreeWriter
+from manatee.records import Base64, Record, canonical_json, read_record, to_base64, unbase64
+from manatee.records._base import Count
+
+STATE = "seen.json"
+MIRROR_BATCH = 1 << 16
+
+
+class _State(Record, frozen=True, kw_only=True):
+    """What was seen last; `note` is the evidence if the log later denies it."""
+
+    format_version: Literal[1] = 1
+    size: Count
+    hashes: tuple[Base64, ...]
+    note: Base64
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Outcome of one look: the log is whole, and this is how far it reaches."""
+
+    old_size: int
+    size: int
+    cosigners: tuple[tuple[str, int], ...]
+
+
+class Monitor:
+    """One watcher of one log."""
+
+    def __init__(self, folder: Path, trust: LogTrust) -> None:
+        """Take up where this monitor left off.
+
+        Args:
+            folder: Where it remembers, and where it mirrors to.
+            trust: The log and the witnesses it believes.
+        """
+        self._files = LogFolder(folder)
+        self._trust = trust
+
+    def _state(self) -> _State | None:
+        if not self._files.exists(STATE):
+            return None
+        return read_record(self._files.read(STATE), _State, what=STATE)
+
+    def look(self, read: Callable[[str], bytes], *, mirror: bool = False) -> Seen:
+        """Read the log, from where the last look ended, and remember what was seen.
+
+        Args:
+            read: Takes a file's name below the log's prefix.
+            mirror: Also keep the files, made anew from the entries.
+
+        Raises:
+            ForkError: The log shows another past than before. Both checkpoints are kept in this
+                monitor's folder.
+            LedgerError: A signature does not hold, too few witnesses cosigned, or entries and
+                root do not belong together.
+            NotFoundError, ServiceUnreachableError: A file is missing, or the log is away.
+        """
+        with self._files.only_writer():
+            reader = LogReader(read)
+            signed = reader.checkpoint()
+            cosigners = self._verify(signed)
+            state = self._state()
+            known = (
+                CompactRange()
+                if state is None
+                else CompactRange(state.size, map(unbase64, state.hashes))
+            )
+            if signed.checkpoint.size < known.size:
+                self._accuse(signed, f"the log shrank from {known.size} entries")
+            old_size = known.size
+            for entry in reader.entries(old_size, signed.checkpoint.size):
+                known.append(leaf_hash(entry))
+            if known.root() != signed.checkpoint.root:
+                self._explain(reader, signed, state)
+            if mirror:
+                self._mirror(reader, signed)
+            self._remember(known, signed)
+            return Seen(old_size, signed.checkpoint.size, cosigners)
+
+    def _verify(self, signed: SignedCheckpoint) -> tuple[tuple[str, int], ...]:
+        log_key, witnesses = self._trust.keys()
+        verify_checkpoint(signed, origin=self._trust.origin, key=log_key)
+        times = ((key.name, verify_cosignature(signed, key)) for key in witnesses)
+        cosigners = tuple((name, moment) for name, moment in times if moment is not None)
+        if len(cosigners) < self._trust.quorum:
+            raise LedgerError(
+                f"{len(cosigners)} trusted witness(es) cosigned; {self._trust.quorum} are needed."
+            )
+        return cosigners
+
+    def _explain(self, reader: LogReader, signed: SignedCheckpoint, state: _State | None) -> None:
+        """Tell damage from deceit: do this log's own entries, all of them, give its root?"""
+        fresh = CompactRange()
+        for entry in reader.entries(0, signed.checkpoint.size):
+            fresh.append(leaf_hash(entry))
+        if state is not None and fresh.root() == signed.checkpoint.root:
+            self._accuse(signed, f"the first {state.size} entries are not those seen before")
+        raise LedgerError(
+            "the log's entries do not give the root it signed.",
+            hint="Its files are damaged, or it hides what it signed. Compare with a mirror.",
+        )
+
+    def _accuse(self, signed: SignedCheckpoint, what: str) -> None:
+        self._files.write("fork.checkpoint", signed.encode())
+        self._files.sync()
+        raise ForkError(
+            f"{what}: it was rolled back or forked.",
+            hint=f"The two signed checkpoints in {self._files.path} prove it: keep them.",
+        )
+
+    def _mirror(self, reader: LogReader, signed: SignedCheckpoint) -> None:
+        start = 0
+        if self._files.exists(CHECKPOINT):
+            start = LogReader(self._files.read).checkpoint().checkpoint.size
+        writer = TreeWriter(self._files, start)
+        for entry in reader.entries(start, signed.checkpoint.size):
+            writer.append(entry)
+        writer.flush()
+        if writer.root() != signed.checkpoint.root:
+            raise LedgerError("the mirror's files do not give the log's root.")
+        self._files.write(CHECKPOINT, signed.encode())
+        self._files.sync()
+
+    def _remember(self, known: CompactRange, signed: SignedCheckpoint) -> None:
+        state = _State(
+            size=known.size,
+            hashes=tuple(map(to_base64, known.hashes)),
+            note=to_base64(signed.encode()),
+        )
+        self._files.write(STATE, canonical_json(state))
+        self._files.sync()

@@ -1,0 +1,99 @@
+"""Files of a log's folder: written whole and durably, or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from manatee.errors import ConflictError, NotFoundError, StoreError
+
+MAX_FILE_BYTES = 32 << 20
+"""Cap of one file of a log: 256 entries of 64 KiB, and then some."""
+
+
+class LogFolder:
+    """A folder of static files. Every write is atomic; `sync` makes new names durable."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder
+        self._touched: set[Path] = set()
+
+    def read(self, name: str) -> bytes:
+        """Return a file.
+
+        Raises:
+            NotFoundError: There is none.
+            StoreError: It cannot be read.
+        """
+        try:
+            with (self.path / name).open("rb") as stream:
+                return stream.read(MAX_FILE_BYTES)
+        except FileNotFoundError as error:
+            raise NotFoundError(f"the log has no file {name}.") from error
+        except OSError as error:
+            raise StoreError(f"the log's file {name} cannot be read.") from error
+
+    def exists(self, name: str) -> bool:
+        """Whether a file is there."""
+        return (self.path / name).exists()
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file, replacing what was there.
+
+        Raises:
+            StoreError: The disk does not take it; the old file, if any, is as it was.
+        """
+        path = self.path / name
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with temporary.open("xb") as stream:
+                    stream.write(data)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"the log's file {name} cannot be written ({error.strerror}).",
+                hint="Nothing was acknowledged; make room and try again.",
+            ) from error
+        self._touched.add(path.parent)
+
+    def sync(self) -> None:
+        """Make the names of all files written since the last call durable."""
+        folders = {parent for path in self._touched for parent in (path, *path.parents)}
+        for folder in sorted(item for item in folders if item.is_relative_to(self.path)):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        self._touched.clear()
+
+    @contextmanager
+    def only_writer(self) -> Iterator[None]:
+        """Hold the folder against other writers.
+
+        Raises:
+            ConflictError: Another process holds it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise ConflictError(
+                    f"another process writes to the log in {self.path}.",
+                    hint="A log has one writer at a time.",
+                ) from error
+            yield
+        finally:
+            os.close(descriptor)

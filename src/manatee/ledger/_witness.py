@@ -1,0 +1,149 @@
+"""A witness: cosigns a log's checkpoint only if it grew from the last one (C2SP tlog-witness)."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from manatee._clock import Clock
+from manatee.errors import LedgerError, MalformedError, StoreError
+from manatee.ledger._checkpoint import (
+    Checkpoint,
+    SignedCheckpoint,
+    cosign,
+    parse_checkpoint,
+    parse_decimal,
+    parse_hash,
+    verify_checkpoint,
+)
+from manatee.ledger._hashing import EMPTY_ROOT
+from manatee.ledger._log_proof import MAX_PROOF_HASHES
+from manatee.ledger._note import COSIGNATURE, MAX_NOTE_BYTES, NoteKey, NoteSigner
+from manatee.ledger._proofs import verify_consistency
+from manatee.ledger._storage import LogFolder
+
+MAX_REQUEST_BYTES = MAX_NOTE_BYTES + 8192
+SIZE_TYPE = "text/x.tlog.size"
+
+
+@dataclass(frozen=True)
+class WitnessAnswer:
+    """What `add-checkpoint` answers over HTTP."""
+
+    status: int
+    body: bytes
+    media_type: str = "text/plain; charset=utf-8"
+
+
+def _refusal(status: int, reason: str) -> WitnessAnswer:
+    return WitnessAnswer(status, f"{reason}\n".encode())
+
+
+def _parse(body: bytes) -> tuple[int, tuple[bytes, ...], SignedCheckpoint]:
+    if len(body) > MAX_REQUEST_BYTES:
+        raise MalformedError(f"a request has over {MAX_REQUEST_BYTES} bytes.")
+    head, separator, note = body.partition(b"\n\n")
+    try:
+        lines = head.decode("ascii").split("\n")
+    except UnicodeDecodeError as error:
+        raise MalformedError("the request's head is not ASCII.") from error
+    if not separator or not lines[0].startswith("old ") or len(lines) > 1 + MAX_PROOF_HASHES:
+        raise MalformedError("a request is an old size, a proof and a checkpoint.")
+    old_size = parse_decimal(lines[0].removeprefix("old "), what="the old size")
+    return old_size, tuple(parse_hash(line) for line in lines[1:]), parse_checkpoint(note)
+
+
+class Witness:
+    """Remembers the largest tree it cosigned of each log before the cosignature leaves."""
+
+    def __init__(
+        self, folder: Path, signer: NoteSigner, logs: Mapping[str, NoteKey], clock: Clock
+    ) -> None:
+        """Take up a witness.
+
+        Args:
+            folder: What it remembers; one file a log.
+            signer: Its key, of type `COSIGNATURE`.
+            logs: Origin to the key of each log that it watches.
+            clock: Dates cosignatures.
+
+        Raises:
+            MalformedError: The key is of another type.
+        """
+        if signer.algorithm != COSIGNATURE:
+            raise MalformedError("a witness's key must be of type 4.")
+        self._files = LogFolder(folder)
+        self._signer = signer
+        self._logs = dict(logs)
+        self._clock = clock
+
+    def add_checkpoint(self, body: bytes) -> WitnessAnswer:
+        """Answer `POST /add-checkpoint`.
+
+        Effects: a checkpoint that is cosigned is on disk before this returns.
+
+        Raises:
+            StoreError: The state cannot be read or written; nothing was cosigned.
+        """
+        # 1. strict parse
+        try:
+            old_size, proof, signed = _parse(body)
+        except MalformedError as error:
+            return _refusal(400, error.message)
+        checkpoint = signed.checkpoint
+        # 2. a log that this witness watches, and its signature
+        key = self._logs.get(checkpoint.origin)
+        if key is None:
+            return _refusal(404, "this witness does not watch that log.")
+        try:
+            verify_checkpoint(signed, origin=checkpoint.origin, key=key)
+        except LedgerError as error:
+            return _refusal(403, error.message)
+        if old_size > checkpoint.size:
+            return _refusal(400, "the old size is larger than the checkpoint's.")
+        with self._held(checkpoint.origin) as name:
+            # 3. from the very tree that was cosigned last
+            last = self._last(name, checkpoint.origin)
+            if old_size != last.size:
+                return WitnessAnswer(409, f"{last.size}\n".encode(), SIZE_TYPE)
+            # 4. grown by appending alone
+            try:
+                verify_consistency(old_size, checkpoint.size, proof, last.root, checkpoint.root)
+            except LedgerError as error:
+                return _refusal(422, error.message)
+            # 5. remember, then sign
+            self._files.write(name, signed.encode())
+            self._files.sync()
+        moment = int(self._clock().timestamp())
+        return WitnessAnswer(200, cosign(signed, self._signer, moment=moment).line().encode())
+
+    def _last(self, name: str, origin: str) -> Checkpoint:
+        if not self._files.exists(name):
+            return Checkpoint(origin, 0, EMPTY_ROOT)
+        try:
+            found = parse_checkpoint(self._files.read(name)).checkpoint
+        except MalformedError as error:
+            raise StoreError(
+                "what this witness remembers of the log cannot be read.",
+                hint="Restore it from a backup; a witness that forgets helps a log to fork.",
+            ) from error
+        if found.origin != origin:
+            raise StoreError("what this witness remembers is of another log.")
+        return found
+
+    @contextmanager
+    def _held(self, origin: str) -> Iterator[str]:
+        """Hold one log's memory: looking and remembering must be one step."""
+        name = f"{hashlib.sha256(origin.encode()).hexdigest()}.checkpoint"
+        self._files.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(self._files.path / f".{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield name
+        finally:
+            os.close(lock)
