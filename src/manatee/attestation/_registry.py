@@ -7,6 +7,7 @@ from manatee.attestation._expected import ExpectedBinding
 from manatee.attestation._interface import AttestationResult, Verifier
 from manatee.attestation._reference import ReferenceValues
 from manatee.attestation._simulated import SimulatedVerifier
+from manatee.attestation._snp.verifier import SnpVerifier
 from manatee.errors import AppraisalRefusedError, AttestationError
 from manatee.records import Evidence
 
@@ -26,6 +27,7 @@ def register_verifier(verifier: Verifier) -> None:
 
 
 register_verifier(SimulatedVerifier())
+register_verifier(SnpVerifier())
 
 
 def verifiers() -> tuple[Verifier, ...]:
