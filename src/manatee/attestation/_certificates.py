@@ -35,6 +35,18 @@ _UNDERSTOOD = frozenset(
 """Critical extensions a path may carry: checked here or by the kind's verifier."""
 
 
+_LIBRARY_ERRORS = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises on bytes it cannot read."""
+
+
 def read_certificate(der: bytes) -> x509.Certificate:
     """Read one DER certificate wholly.
 
@@ -58,15 +70,7 @@ def read_certificate(der: bytes) -> x509.Certificate:
             _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
             _ = certificate.signature_algorithm_parameters, certificate.serial_number
         whole = _exact(certificate, der)
-    except (
-        ValueError,
-        TypeError,
-        OverflowError,
-        UnsupportedAlgorithm,
-        x509.InvalidVersion,
-        x509.DuplicateExtension,
-        x509.UnsupportedGeneralNameType,
-    ) as error:
+    except _LIBRARY_ERRORS as error:
         raise MalformedError("a certificate cannot be read.") from error
     if not whole:
         raise MalformedError("a certificate has bytes outside its DER encoding.")
@@ -86,7 +90,7 @@ def read_pem_chain(pem: bytes, *, at_most: int = 8) -> tuple[x509.Certificate, .
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             loaded = x509.load_pem_x509_certificates(pem)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except _LIBRARY_ERRORS as error:
         raise MalformedError("a certificate chain is not PEM.") from error
     return tuple(read_certificate(_der(certificate)) for certificate in loaded)
 

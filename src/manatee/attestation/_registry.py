@@ -8,6 +8,7 @@ from manatee.attestation._interface import AttestationResult, Verifier
 from manatee.attestation._reference import ReferenceValues
 from manatee.attestation._simulated import SimulatedVerifier
 from manatee.attestation._snp.verifier import SnpVerifier
+from manatee.attestation._tdx.verifier import TdxVerifier
 from manatee.errors import AppraisalRefusedError, AttestationError
 from manatee.records import Evidence
 
@@ -28,6 +29,7 @@ def register_verifier(verifier: Verifier) -> None:
 
 register_verifier(SimulatedVerifier())
 register_verifier(SnpVerifier())
+register_verifier(TdxVerifier())
 
 
 def verifiers() -> tuple[Verifier, ...]:
