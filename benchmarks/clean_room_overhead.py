@@ -87,7 +87,7 @@ class Room:
             provider=PROVIDER,
             label="synthetic",
             contract_text=text,
-            broker=BrokerAddress(BROKER, f"{url}/keybroker", room.broker_public_key),
+            broker=BrokerAddress(BROKER, f"{url}/keybroker", room.broker_custody),
             budget=PrivacyBudget(epsilon=1.0, delta=1e-9),
             progress=lambda _: None,
         )

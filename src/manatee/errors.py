@@ -106,6 +106,12 @@ class RuntimeEnvironmentError(InputError):
     code = "bad-runtime"
 
 
+class PolicyError(InputError):
+    """A release policy that is refused as written; the message gives line and column."""
+
+    code = "bad-policy"
+
+
 class SettingsError(InputError):
     """A setting that is missing or out of range."""
 
@@ -214,13 +220,20 @@ class KeyReleaseError(ManateeError):
 
 
 class KeyDeniedError(KeyReleaseError):
-    """The key broker refused. `check` names the check that failed."""
+    """The key broker refused. `check` names the check that failed.
+
+    `reasons` are for the provider's own log: they quote the policy. They are no part of the
+    message, which goes to the researcher.
+    """
 
     code = "key-denied"
 
-    def __init__(self, check: str, message: str, *, hint: str = "") -> None:
+    def __init__(
+        self, check: str, message: str, *, hint: str = "", reasons: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(f"[{check}] {message}", hint=hint)
         self.check = check
+        self.reasons = reasons
 
 
 class BrokerUnreachableError(KeyReleaseError):
@@ -228,6 +241,19 @@ class BrokerUnreachableError(KeyReleaseError):
 
     code = "broker-unreachable"
     retryable = True
+
+
+class CustodyUnavailableError(KeyReleaseError):
+    """The custody of the broker's key did not answer, or answered with a failure of its own."""
+
+    code = "custody-unavailable"
+    retryable = True
+
+
+class CustodyDeniedError(KeyReleaseError):
+    """The custody refused: wrong credentials, missing permission, or a disabled or retired key."""
+
+    code = "custody-denied"
 
 
 # --- sealing, outputs, proofs -------------------------------------------------------------------
@@ -249,6 +275,18 @@ class OutputCheckError(ManateeError):
     """An output may not leave the guest."""
 
     code = "output-check"
+
+
+class LedgerError(ManateeError):
+    """A transparency log, or a proof about one, that does not hold."""
+
+    code = "ledger"
+
+
+class ForkError(LedgerError):
+    """Two signed checkpoints that cannot both be of one log: it was rolled back or forked."""
+
+    code = "fork"
 
 
 class BundleError(InputError):
@@ -299,9 +337,11 @@ _MEANINGS: dict[type[ManateeError], Meaning] = {
     AppraisalUnavailableError: Meaning(http_status=503, exit_code=7),
     KeyReleaseError: Meaning(http_status=403, exit_code=7),
     BrokerUnreachableError: Meaning(http_status=503, exit_code=7),
+    CustodyUnavailableError: Meaning(http_status=503, exit_code=7),
     SealingError: Meaning(http_status=422, exit_code=8),
     ProvisioningError: Meaning(http_status=422, exit_code=8),
     OutputCheckError: Meaning(http_status=422, exit_code=9),
+    LedgerError: Meaning(http_status=422, exit_code=10),
     NotVerifiedError: Meaning(http_status=422, exit_code=10),
     JobFailedError: Meaning(http_status=409, exit_code=11),
     ServiceUnreachableError: Meaning(http_status=503, exit_code=12),

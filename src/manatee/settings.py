@@ -10,6 +10,7 @@ from pathlib import Path
 from manatee.errors import SettingsError
 
 PREFIX = "MANATEE_"
+TEES = ("simulated", "software-tpm")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Settings:
         poll_seconds: Pause of the reconciler when nothing is to be done.
         max_jobs_in_flight: Jobs that may be launched at one time.
         max_queued_jobs: Jobs that may wait; a submission beyond is refused.
+        tee: Device that makes the guests' evidence: `simulated`, or `software-tpm` (a real TPM
+            protocol over software, which isolates nothing). Never detected, never fallen back to.
         insecure_accept_simulated_evidence: The embedded key broker accepts evidence of kind
             `simulated`, which proves nothing about hardware.
         insecure_release_real_data_below_hardware: The embedded key broker releases keys of data
@@ -43,6 +46,7 @@ class Settings:
     poll_seconds: float = 0.05
     max_jobs_in_flight: int = 2
     max_queued_jobs: int = 1000
+    tee: str = "simulated"
     insecure_accept_simulated_evidence: bool = False
     insecure_release_real_data_below_hardware: bool = False
 
@@ -94,6 +98,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
                 hint="See `manatee settings` for the names that exist.",
             )
         values[name] = _parse(name, text, known[name])
+    if values.get("tee", "simulated") not in TEES:
+        raise SettingsError(f"{PREFIX}TEE must be one of {', '.join(TEES)}.")
     settings = Settings(**values)  # type: ignore[arg-type]  # each value was parsed to its type
     return replace_paths(settings)
 

@@ -68,7 +68,7 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> LocalRoom:
             provider=PROVIDER,
             label="synthetic",
             contract_text=text,
-            broker=BrokerAddress(BROKER, f"{url}/keybroker", made.broker_public_key),
+            broker=BrokerAddress(BROKER, f"{url}/keybroker", made.broker_custody),
             budget=PrivacyBudget(epsilon=1.0, delta=1e-9),
             progress=lambda _: None,
         )

@@ -18,25 +18,39 @@ from manatee.attestation._interface import (
 from manatee.attestation._reference import GuestImage, ReferenceValues
 from manatee.attestation._registry import appraise, register_verifier, verifier_of, verifiers
 from manatee.attestation._simulated import SimulatedClaims, SimulatedDevice, SimulatedVerifier
+from manatee.attestation._tpm.certified import certified_by
+from manatee.attestation._tpm.payload import Event, PcrValue, TpmPayload
+from manatee.attestation._tpm.public import TpmPublic
+from manatee.attestation._tpm.reference import TpmReference
+from manatee.attestation._tpm.public import parse_public as parse_tpm_public
+from manatee.attestation._tpm.verifier import MEDIA_TYPE as TPM_MEDIA_TYPE
 
 __all__ = [
     "CERTIFICATE",
     "NO_ENDORSEMENTS",
     "REVOCATION",
+    "TPM_MEDIA_TYPE",
     "AttestationResult",
     "Check",
     "Claims",
     "Endorsements",
+    "Event",
     "ExpectedBinding",
     "GuestImage",
     "Mark",
+    "PcrValue",
     "ReferenceValues",
     "SimulatedClaims",
     "SimulatedDevice",
     "SimulatedVerifier",
+    "TpmPayload",
+    "TpmPublic",
+    "TpmReference",
     "Verifier",
     "appraise",
+    "certified_by",
     "check",
+    "parse_tpm_public",
     "register_verifier",
     "verifier_of",
     "verifiers",

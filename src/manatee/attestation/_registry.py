@@ -9,6 +9,7 @@ from manatee.attestation._reference import ReferenceValues
 from manatee.attestation._simulated import SimulatedVerifier
 from manatee.attestation._snp.verifier import SnpVerifier
 from manatee.attestation._tdx.verifier import TdxVerifier
+from manatee.attestation._tpm.verifier import TpmVerifier
 from manatee.errors import AppraisalRefusedError, AttestationError
 from manatee.records import Evidence
 
@@ -30,6 +31,7 @@ def register_verifier(verifier: Verifier) -> None:
 register_verifier(SimulatedVerifier())
 register_verifier(SnpVerifier())
 register_verifier(TdxVerifier())
+register_verifier(TpmVerifier())
 
 
 def verifiers() -> tuple[Verifier, ...]:

@@ -12,9 +12,10 @@ from manatee.backends._interface import (
     Plan,
 )
 from manatee.backends._naming import check_inputs, guest_name
-from manatee.backends._sandbox import SandboxBackend
+from manatee.backends._sandbox import SANDBOX_KINDS, SandboxBackend
 
 __all__ = [
+    "SANDBOX_KINDS",
     "Assurance",
     "Backend",
     "Capabilities",

@@ -6,7 +6,12 @@ import sys
 
 import typer
 
-from manatee.cli import _operator_commands, _provider_commands, _researcher_commands
+from manatee.cli import (
+    _custody_commands,
+    _operator_commands,
+    _provider_commands,
+    _researcher_commands,
+)
 from manatee.cli._demo_command import demo
 from manatee.cli._output import Format, fail
 from manatee.cli._verify_command import export, verify
@@ -24,6 +29,7 @@ app.command()(verify)
 app.command()(export)
 _operator_commands.add_to(app)
 _provider_commands.add_to(app)
+_custody_commands.add_to(app)
 _researcher_commands.add_to(app)
 
 

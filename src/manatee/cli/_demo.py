@@ -2,7 +2,7 @@
 
 Five people act: the operator, who runs the service in a process of its own; the data provider;
 the researcher; the guest, which is nobody; and the auditor. What is not real is the TEE: the
-evidence is simulated, and every screen says so.
+evidence is simulated, or quoted by a software TPM, and every screen says so.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from manatee.cli._researcher import (
     rehearse,
     submit,
 )
-from manatee.cli._services import SANDBOX_FOLDER, SIMULATED_DEVICE_FOLDER, running_service
+from manatee.cli._services import SANDBOX_FOLDER, running_service
+from manatee.cli._tee import tee_named
 from manatee.cli._timeline import Timeline
 from manatee.cli._verify import verify
 from manatee.errors import (
@@ -69,6 +70,7 @@ class DemoOptions:
     contract: Path | None = None
     n_records: int | None = None
     workspace: Path | None = None
+    tee: str = "simulated"
 
 
 @dataclass(frozen=True)
@@ -180,8 +182,6 @@ def run_demo(options: DemoOptions, settings: Settings, timeline: Timeline) -> De
         JobFailedError: The job ended without a release.
         ManateeError: Any step's own error.
     """
-    from manatee.backends import SandboxBackend
-
     folder = options.folder.absolute()
     home = folder / "home"
     with timeline.step("provider", "Read the private table and its contract") as update:
@@ -191,7 +191,8 @@ def run_demo(options: DemoOptions, settings: Settings, timeline: Timeline) -> De
         update(f"{rows} rows, {columns} columns, labelled {label}")
     _prepare_folder(folder)
     sandbox = home / SANDBOX_FOLDER
-    backend = SandboxBackend(folder / "rehearsal", home / SIMULATED_DEVICE_FOLDER)
+    tee = tee_named(options.tee)
+    backend = tee.backend(folder / "rehearsal", home)
 
     with timeline.step("operator", "Try the sandbox") as update:
         found = backend.probe()
@@ -207,9 +208,10 @@ def run_demo(options: DemoOptions, settings: Settings, timeline: Timeline) -> De
 
     with timeline.step("everyone", "Make keys, accounts and the key broker's policy") as update:
         room = make_local_room(
-            folder, runtime=settings.runtime, runtime_digest=runtime, label=label
+            folder, runtime=settings.runtime, runtime_digest=runtime, label=label, tee=tee
         )
-        update(f"INSECURE, for this demo: {', '.join(room.settings.insecure())}")
+        insecure = ", ".join(room.settings.insecure())
+        update(f"INSECURE, for this demo: {insecure}" if insecure else f"tier {tee.tier.value}")
 
     with _service(room.settings, folder, timeline) as url:
         from manatee.client import ManateeClient
@@ -224,7 +226,7 @@ def run_demo(options: DemoOptions, settings: Settings, timeline: Timeline) -> De
                 provider=PROVIDER,
                 label=label,
                 contract_text=given.contract_text,
-                broker=BrokerAddress(BROKER, f"{url}/keybroker", room.broker_public_key),
+                broker=BrokerAddress(BROKER, f"{url}/keybroker", room.broker_custody),
                 budget=BUDGET,
                 progress=update,
             )
@@ -244,6 +246,7 @@ def run_demo(options: DemoOptions, settings: Settings, timeline: Timeline) -> De
             project=PROJECT,
             researcher=RESEARCHER,
             recipient=room.identity.recipient,
+            backend_kind=tee.backend_kind,
         )
         with timeline.step("researcher", "Rehearse the notebook on the twin") as update:
             rehearsal = rehearse(
@@ -276,7 +279,7 @@ def run_demo(options: DemoOptions, settings: Settings, timeline: Timeline) -> De
     with timeline.step("auditor", "Verify the run bundle, offline") as update:
         verification = verify(folder / "bundle", room.trust)
         verification.require()
-        update(f"{len(verification.checks)} checks; SIMULATED, not hardware")
+        update(f"{len(verification.checks)} checks; {tee.tier.value.upper()}, not hardware")
     return DemoOutcome(
         folder=folder,
         label=label,

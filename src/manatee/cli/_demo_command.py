@@ -29,6 +29,9 @@ def demo(
     folder: Annotated[
         Path, typer.Option("--dir", help="Where everything is kept; an earlier demo is replaced.")
     ] = Path("manatee-demo"),
+    tee: Annotated[
+        str, typer.Option(help="Device of the guests: simulated, or software-tpm (swtpm).")
+    ] = "simulated",
     output: Output = Format.TABLE,
 ) -> None:
     """Play the whole story: one private table, two stages, one proof."""
@@ -38,7 +41,12 @@ def demo(
     from manatee.cli._verify import as_json, print_verification
 
     options = DemoOptions(
-        folder=folder, table=table, contract=contract, n_records=rows, workspace=workspace
+        folder=folder,
+        table=table,
+        contract=contract,
+        n_records=rows,
+        workspace=workspace,
+        tee=tee,
     )
     with Timeline() as timeline:
         outcome = run_demo(options, load_settings(), timeline)

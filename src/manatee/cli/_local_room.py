@@ -12,11 +12,12 @@ from datetime import timedelta
 from pathlib import Path
 
 from manatee._clock import system_clock, timestamp
-from manatee.attestation import ReferenceValues, SimulatedDevice
+from manatee.attestation import ReferenceValues, TpmReference
 from manatee.bundle import TrustAnchors, write_trust
 from manatee.cli._accounts import add_account, trust_approver
 from manatee.cli._people import Identity, new_approver_key, new_researcher_identity
-from manatee.cli._services import SIMULATED_DEVICE_FOLDER
+from manatee.cli._tee import Tee, tee_named
+from manatee.custody import KeyCustody
 from manatee.keybroker import create_broker, write_policy
 from manatee.outputs import DEFAULT_POLICY
 from manatee.policy import ReleasePolicy
@@ -40,7 +41,7 @@ class LocalRoom:
     researcher_token: str
     approver_key: Path
     identity: Identity
-    broker_public_key: bytes
+    broker_custody: KeyCustody
 
     @property
     def trust(self) -> Path:
@@ -48,21 +49,26 @@ class LocalRoom:
         return self.folder / "trust.json"
 
 
-def make_local_room(folder: Path, *, runtime: Path, runtime_digest: str, label: Label) -> LocalRoom:
+def make_local_room(
+    folder: Path, *, runtime: Path, runtime_digest: str, label: Label, tee: Tee | None = None
+) -> LocalRoom:
     """Set up accounts, keys, the key broker with its policy, and a trust file.
 
     Args:
         folder: Where; must not hold a room yet.
         runtime: The runtime's folder.
         runtime_digest: Its measurement: the only one the broker will release keys to.
-        label: Of the data; `real` needs one more insecure setting, since the tier is simulated.
+        label: Of the data; `real` needs an insecure setting, since the tier is below hardware.
+        tee: The guests' device; None: the simulated one.
     """
+    tee = tee or tee_named("simulated")
     home = folder / "home"
     settings = Settings(
         home=home,
         port=0,
         runtime=runtime,
-        insecure_accept_simulated_evidence=True,
+        tee=tee.name,
+        insecure_accept_simulated_evidence=tee.tier is Tier.SIMULATED,
         insecure_release_real_data_below_hardware=label == "real",
     )
     provider_token = add_account(home, PROVIDER, ("data_provider",), life=TOKEN_LIFE)
@@ -71,15 +77,16 @@ def make_local_room(folder: Path, *, runtime: Path, runtime_digest: str, label: 
     trust_approver(home, PROVIDER, approver.public_key)
     identity = new_researcher_identity(folder / "researcher" / "identity.json")
 
-    device = SimulatedDevice.open(home / SIMULATED_DEVICE_FOLDER, system_clock)
     references = ReferenceValues(
-        runtime_digests=(runtime_digest,), roots={"simulated": (to_base64(device.root()),)}
+        runtime_digests=(runtime_digest,),
+        roots={tee.roots: (to_base64(tee.root(home)),)},
+        tpm=TpmReference() if tee.evidence_kind == "tpm2" else None,
     )
-    broker_public_key = create_broker(home / "keybroker", BROKER)
+    broker_custody = create_broker(home / "keybroker", BROKER)
     now = system_clock()
     policy = ReleasePolicy(
         provider=PROVIDER,
-        minimum_tier=Tier.SIMULATED,
+        minimum_tier=tee.tier,
         runtime_digests=(runtime_digest,),
         output_policy_digests=(digest_record(DEFAULT_POLICY),),
         projects=(PROJECT,),
@@ -90,7 +97,7 @@ def make_local_room(folder: Path, *, runtime: Path, runtime_digest: str, label: 
     )
     write_policy(home / "keybroker", policy, references)
     anchors = TrustAnchors(
-        minimum_tier=Tier.SIMULATED,
+        minimum_tier=tee.tier,
         reference_values=references,
         approvers={PROVIDER: (approver.public_key,)},
     )
@@ -102,5 +109,5 @@ def make_local_room(folder: Path, *, runtime: Path, runtime_digest: str, label: 
         researcher_token=researcher_token,
         approver_key=folder / "provider" / "approver.json",
         identity=identity,
-        broker_public_key=broker_public_key,
+        broker_custody=broker_custody,
     )

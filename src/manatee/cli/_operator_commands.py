@@ -11,7 +11,7 @@ import typer
 from manatee.cli._options import Output
 from manatee.cli._output import Format, print_json, print_rows
 from manatee.errors import BackendUnavailableError, MalformedError, meaning
-from manatee.records import Role, to_base64
+from manatee.records import Role
 from manatee.settings import load_settings
 
 
@@ -86,10 +86,14 @@ def account_approver(name: str, public_key: str) -> None:
 def keybroker_init(
     folder: Path, broker_id: Annotated[str, typer.Option("--id", help="The broker's name.")]
 ) -> None:
-    """Make a key broker's key pair and print its public key."""
+    """Make a key broker and print what data keys are wrapped to.
+
+    A folder that has a key custody (`manatee custody init`) keeps it; else an age identity is
+    made and its public recipient printed, for `manatee provision --broker-recipient`.
+    """
     from manatee.keybroker import create_broker
 
-    typer.echo(to_base64(create_broker(folder, broker_id)))
+    typer.echo(create_broker(folder, broker_id).describe().key)
 
 
 def keybroker_serve(

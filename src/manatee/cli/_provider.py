@@ -35,16 +35,20 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from manatee.client import ManateeClient
+    from manatee.custody import KeyCustody
     from manatee.provisioning import Contract
 
 
 @dataclass(frozen=True)
 class BrokerAddress:
-    """Where a key broker is and to which key data keys are wrapped (raw X25519)."""
+    """Where a key broker is, and the custody under whose newest key data keys are wrapped.
+
+    The custody may be one that only wraps (`custody.recipient_custody`).
+    """
 
     broker_id: str
     url: str
-    public_key: bytes
+    custody: KeyCustody
 
 
 @dataclass(frozen=True)
@@ -84,11 +88,13 @@ def prepare_dataset(
 
     Raises:
         ConflictError: The folder exists.
+        KeyReleaseError: The broker's custody is away or refused to wrap.
         ProvisioningError: The twin cannot be made within the budget.
         SealingError: The sealed table did not pass the scan for plaintext.
     """
+    from manatee.custody import wrap_data_key
     from manatee.provisioning import contract_digest, in_words, make_twin, schema_digest
-    from manatee.sealing import new_data_key, seal_table, wrap_key, write_plain
+    from manatee.sealing import new_data_key, seal_table, write_plain
 
     if folder.exists():
         raise ConflictError(f"{folder} exists.", hint="Remove it or choose another folder.")
@@ -107,7 +113,7 @@ def prepare_dataset(
             contract_digest=contract_digest(contract),
             files=seal_table(table, staging / "sealed", key),
         )
-        wrapped = wrap_key(key, bare, broker.broker_id, broker.public_key)
+        wrapped = wrap_data_key(key, bare, broker.broker_id, broker.custody)
         sealed = msgspec.structs.replace(bare, wrapped_key=wrapped)
         progress("making the twin")
         twin = make_twin(

@@ -11,9 +11,8 @@ import typer
 from manatee._clock import system_clock
 from manatee.cli._options import Output, open_client
 from manatee.cli._output import Format, print_json
-from manatee.errors import ConflictError, MalformedError
+from manatee.errors import ConflictError, MalformedError, SettingsError
 from manatee.policy import sign_approval
-from manatee.records import unbase64
 
 
 def new_approver(path: Path) -> None:
@@ -30,14 +29,26 @@ def provision(
     provider: Annotated[str, typer.Option(help="Your account name.")],
     broker_id: Annotated[str, typer.Option(help="Your key broker's name.")],
     broker_url: Annotated[str, typer.Option(help="Where guests reach it.")],
-    broker_public_key: Annotated[str, typer.Option(help="As `keybroker init` printed it.")],
     epsilon: Annotated[float, typer.Option(help="Privacy budget of the twin.")],
     delta: Annotated[float, typer.Option(help="Privacy budget of the twin.")],
+    broker_recipient: Annotated[
+        str | None, typer.Option(help="age recipient, as `keybroker init` printed it.")
+    ] = None,
+    custody: Annotated[
+        Path | None, typer.Option(help="Or: folder with the broker's custody.json.")
+    ] = None,
 ) -> None:
     """Seal a table and make its differentially private twin, in one folder to look at."""
     from manatee.cli._provider import BrokerAddress, PrivacyBudget, prepare_dataset
+    from manatee.custody import open_custody, recipient_custody
     from manatee.provisioning import read_contract, read_table
 
+    if custody is not None and broker_recipient is None:
+        ring = open_custody(custody)
+    elif broker_recipient is not None and custody is None:
+        ring = recipient_custody(broker_recipient)
+    else:
+        raise SettingsError("say --broker-recipient or --custody: one of the two.")
     parsed = read_contract(contract)
     prepare_dataset(
         read_table(table, parsed),
@@ -46,7 +57,7 @@ def provision(
         provider=provider,
         label=parsed.label,
         contract_text=contract.read_text(),
-        broker=BrokerAddress(broker_id, broker_url, unbase64(broker_public_key)),
+        broker=BrokerAddress(broker_id, broker_url, ring),
         budget=PrivacyBudget(epsilon=epsilon, delta=delta),
         progress=lambda text: print(text, file=sys.stderr),
     )

@@ -84,15 +84,15 @@ def rehearse(
     output: Output = Format.TABLE,
 ) -> None:
     """Run the notebook on the twins, in the very sandbox and runtime of the secure stage."""
-    from manatee.backends import SandboxBackend
     from manatee.cli._people import read_identity
     from manatee.cli._researcher import Work, describe_exit
     from manatee.cli._researcher import rehearse as run_rehearsal
-    from manatee.cli._services import SIMULATED_DEVICE_FOLDER
+    from manatee.cli._tee import tee_named
 
     if folder.exists():
         raise ConflictError(f"{folder} exists.", hint="Choose another with --into.")
     client, settings, me = open_client(), load_settings(), read_identity(identity)
+    tee = tee_named(settings.tee)
     outcome = run_rehearsal(
         Work(
             workspace=workspace,
@@ -105,11 +105,10 @@ def rehearse(
             researcher=client.whoami().name,
             recipient=me.recipient,
             resource_class=resource_class,
+            backend_kind=tee.backend_kind,
         ),
         client=client,
-        backend=SandboxBackend(
-            settings.home / "rehearsal", device_folder=settings.home / SIMULATED_DEVICE_FOLDER
-        ),
+        backend=tee.backend(settings.home / "rehearsal", settings.home),
         runtime=settings.runtime,
         identity=me.identity,
         progress=lambda text: print(text, file=sys.stderr),
@@ -143,6 +142,7 @@ def submit(
     from manatee.cli._people import read_identity
     from manatee.cli._researcher import Work
     from manatee.cli._researcher import submit as submit_work
+    from manatee.cli._tee import tee_named
     from manatee.runtime import runtime_digest
 
     client = open_client()
@@ -158,6 +158,7 @@ def submit(
             researcher=client.whoami().name,
             recipient=read_identity(identity).recipient,
             resource_class=resource_class,
+            backend_kind=tee_named(load_settings().tee).backend_kind,
             submission=submission,
         ),
         client=client,

@@ -28,7 +28,6 @@ from manatee.settings import PREFIX, Settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-SIMULATED_DEVICE_FOLDER = "simulated-tee"
 SANDBOX_FOLDER = "sandbox"
 START_SECONDS = 60
 STOP_SECONDS = 30
@@ -83,7 +82,7 @@ def serve(settings: Settings) -> None:
     """
     from manatee.api import create_app
     from manatee.api import serve as serve_app
-    from manatee.backends import SandboxBackend
+    from manatee.cli._tee import tee_named
     from manatee.reconciler import Reconciler
     from manatee.runtime import runtime_digest
     from manatee.store import open_store
@@ -94,7 +93,9 @@ def serve(settings: Settings) -> None:
     runtime = runtime_digest(settings.runtime, cache=sandbox / "runtime-cache")
     store = open_store(settings.home, clock=system_clock)
     try:
-        backend = SandboxBackend(sandbox, settings.home / SIMULATED_DEVICE_FOLDER)
+        tee = tee_named(settings.tee)
+        tee.root(settings.home)  # a device that cannot be had is an error now, not at the first job
+        backend = tee.backend(sandbox, settings.home)
         app = create_app(store, settings, system_clock, runtimes={runtime})
         mount_key_broker(app, settings)
         reconciler = Reconciler(

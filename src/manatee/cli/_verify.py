@@ -15,6 +15,7 @@ from manatee.bundle import (
     read_trust,
     verify_bundle,
 )
+from manatee.records import Tier
 
 _MARKS = {Mark.PASSED: "✓", Mark.FAILED: "✗", Mark.NOT_APPLICABLE: "–"}
 _COLOURS = {Mark.PASSED: "green", Mark.FAILED: "bold red", Mark.NOT_APPLICABLE: "dim"}
@@ -39,6 +40,11 @@ def headline(verification: Verification) -> str:
     if verification.simulated:
         return (
             "VERIFIED, BUT SIMULATED: a simulated TEE is not hardware. "
+            "Nothing kept this machine's operator from reading the data."
+        )
+    if verification.tier is Tier.SOFTWARE_TPM:
+        return (
+            "VERIFIED AT TIER SOFTWARE-TPM: the protocol held; a software TPM isolates nothing. "
             "Nothing kept this machine's operator from reading the data."
         )
     return f"VERIFIED at assurance tier {verification.tier.value if verification.tier else '?'}"
@@ -86,6 +92,6 @@ def print_verification(verification: Verification) -> None:
     for name in verification.insecure_settings:
         console.print(Text(f"! insecure setting on: {name}", style="bold yellow"))
     style = "bold red" if not verification.verified else "bold green"
-    if verification.verified and verification.simulated:
+    if verification.verified and verification.tier in (Tier.SIMULATED, Tier.SOFTWARE_TPM):
         style = "bold yellow"
     console.print(Text(headline(verification), style=style))

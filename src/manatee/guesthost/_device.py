@@ -80,11 +80,10 @@ class MeasuringDevice:
 
         A fresh TPM has zero in every register, and 8 to 15 cannot be set back while it runs.
         """
-        from manatee.tpm import SoftwareTpm, VtpmDevice
+        from manatee.tpm import SoftwareTpms
 
-        home = Path(self._spec.device_folder)
-        tpm = self._open.enter_context(SoftwareTpm.start(home, self._run_folder))
-        device = self._open.enter_context(VtpmDevice.open(tpm.tcti, home, self._clock))
+        tpms = SoftwareTpms(Path(self._spec.device_folder), self._clock)
+        device = self._open.enter_context(tpms.power_on(self._run_folder))
         device.measure_runtime(self._spec.runtime_digest)
         device.measure_job(job)
         return device

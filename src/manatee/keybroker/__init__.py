@@ -5,7 +5,6 @@ Trusted core: standard library, `cryptography` and our records only.
 
 from manatee.keybroker._broker import CHALLENGE_SECONDS, BrokerKeys, KeyBroker
 from manatee.keybroker._folder import (
-    broker_public_key,
     create_broker,
     open_broker,
     read_broker_keys,
@@ -22,7 +21,6 @@ __all__ = [
     "KeyBroker",
     "LoggedDecision",
     "asgi_app",
-    "broker_public_key",
     "chain_digest",
     "create_broker",
     "open_broker",

@@ -19,12 +19,16 @@ from manatee.attestation import (
     ReferenceValues,
     appraise,
 )
+from manatee.custody import KeyCustody, unwrap_data_key
 from manatee.errors import (
     AppraisalRefusedError,
+    CustodyDeniedError,
+    CustodyUnavailableError,
     InputError,
     KeyDeniedError,
     ManateeError,
     SealingError,
+    SettingsError,
 )
 from manatee.keybroker._store import BrokerStore
 from manatee.policy import ReleaseFacts, ReleasePolicy, decide_release
@@ -51,7 +55,7 @@ from manatee.records import (
     to_base64,
     unbase64,
 )
-from manatee.sealing import seal_to_session, unwrap_key
+from manatee.sealing import seal_to_session
 
 CHALLENGE_SECONDS = 120
 """Life of a nonce."""
@@ -62,10 +66,10 @@ Log = Callable[[str, dict[str, object]], None]
 
 @dataclass(frozen=True)
 class BrokerKeys:
-    """The broker's name and its X25519 private key (raw) to which data keys are wrapped."""
+    """The broker's name, and the custody under whose keys data keys are wrapped."""
 
     broker_id: str
-    private_key: bytes
+    custody: KeyCustody
 
 
 class KeyBroker:
@@ -120,6 +124,7 @@ class KeyBroker:
 
         Raises:
             KeyDeniedError: Refused; `check` names the check that failed.
+            CustodyUnavailableError: The broker's own key is out of reach; nothing was granted.
             MalformedError: The body is not a `ReleaseRequest`; nothing was consumed.
             StoreError: The state could not be written; nothing was released.
         """
@@ -130,6 +135,10 @@ class KeyBroker:
         except KeyDeniedError as error:
             self._store.log(self._decision(request, outcome="denied", check=error.check))
             self._log("key_denied", {"check": error.check, "job_digest": request.job_digest})
+            raise
+        except CustodyUnavailableError:
+            self._store.log(self._decision(request, outcome="denied", check="custody"))
+            self._log("key_denied", {"check": "custody", "job_digest": request.job_digest})
             raise
 
     def _decide(self, request: ReleaseRequest) -> ReleaseAnswer:
@@ -266,8 +275,15 @@ class KeyBroker:
             insecure_settings=self._insecure_settings,
         )
         try:
-            key = unwrap_key(dataset, self._keys.private_key)
+            key = unwrap_data_key(dataset, self._keys.custody)
             ciphertext = seal_to_session(key, session_key, info)
+        except (SettingsError, CustodyDeniedError) as error:
+            # what the custody said is for the provider: it may name files and places
+            raise KeyDeniedError(
+                "custody", "the broker may not use its own key now.", reasons=(error.message,)
+            ) from error
+        except CustodyUnavailableError as error:
+            raise CustodyUnavailableError("the custody of the broker's key is away.") from error
         except (SealingError, InputError) as error:
             raise KeyDeniedError("wrapped-key", error.message) from error
         return ReleasedKey(dataset_version=version, ciphertext=to_base64(ciphertext))

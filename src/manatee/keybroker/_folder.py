@@ -1,4 +1,4 @@
-"""A broker's folder on disk: its key, policy and reference values, and its database."""
+"""A broker's folder on disk: its key custody, policy and reference values, and its database."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from typing import Literal
 
 from manatee._clock import Clock
 from manatee.attestation import ReferenceValues
-from manatee.errors import ConflictError, MalformedError, SettingsError
+from manatee.custody import KeyCustody, KeySettings, create_custody, open_custody
+from manatee.errors import ConflictError, SettingsError
 from manatee.keybroker._broker import BrokerKeys, KeyBroker, Log
 from manatee.keybroker._store import BrokerStore
 from manatee.policy import ReleasePolicy
-from manatee.records import Base64, Record, canonical_json, read_record, to_base64, unbase64
+from manatee.records import Record, canonical_json, read_record
 from manatee.records._base import Name
-from manatee.sealing import new_session_keys, public_of
 
 
-class _KeyFile(Record, frozen=True, kw_only=True):
-    format_version: Literal[1] = 1
+class _BrokerFile(Record, frozen=True, kw_only=True):
+    format_version: Literal[2] = 2
     broker_id: Name
-    private_key: Base64
 
 
 def write_private(path: Path, data: bytes) -> None:
@@ -43,29 +42,37 @@ def write_private(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def create_broker(folder: Path, broker_id: str) -> bytes:
-    """Make a broker's key pair.
+def create_broker(folder: Path, broker_id: str, key: KeySettings | None = None) -> KeyCustody:
+    """Make a broker with a key custody of one key.
 
-    Effects: writes `broker.json` into the folder, readable by its owner alone.
+    Args:
+        folder: Where; holds everything of the broker.
+        broker_id: Its name.
+        key: Where its key is; None makes an age identity in the folder.
+
+    Effects: writes `broker.json` and `custody.json` into the folder, readable by its owner
+        alone; with an age identity, that too. A custody that is there is kept, not replaced.
 
     Returns:
-        The public key, raw X25519, to which data keys are wrapped.
+        The custody, under whose newest key data keys are wrapped.
 
     Raises:
-        ConflictError: The folder holds a broker already.
+        ConflictError: The folder holds a broker already, or a custody and `key` names another.
     """
-    private, public = new_session_keys()
-    key_file = _KeyFile(broker_id=broker_id, private_key=to_base64(private))
-    write_private(folder / "broker.json", canonical_json(key_file))
-    return public
+    if (folder / "broker.json").exists():
+        raise ConflictError(f"{folder} holds a key broker already; it is never overwritten.")
+    present = key is None and (folder / "custody.json").exists()
+    custody = open_custody(folder) if present else create_custody(folder, key)
+    write_private(folder / "broker.json", canonical_json(_BrokerFile(broker_id=broker_id)))
+    return custody
 
 
 def read_broker_keys(folder: Path) -> BrokerKeys:
     """Read what `create_broker` wrote.
 
     Raises:
-        SettingsError: There is none.
-        MalformedError: The file is something else.
+        SettingsError: There is none, or its custody is missing.
+        MalformedError: One of the files is something else.
     """
     try:
         data = (folder / "broker.json").read_bytes()
@@ -73,16 +80,8 @@ def read_broker_keys(folder: Path) -> BrokerKeys:
         raise SettingsError(
             f"no key broker in {folder}.", hint="Make one with `manatee keybroker init`."
         ) from error
-    key_file = read_record(data, _KeyFile, what="broker.json")
-    private_key = unbase64(key_file.private_key)
-    if len(private_key) != 32:
-        raise MalformedError("broker.json: the private key must be 32 bytes of X25519.")
-    return BrokerKeys(key_file.broker_id, private_key)
-
-
-def broker_public_key(folder: Path) -> bytes:
-    """Return the raw public key of the broker in a folder. Raises as `read_broker_keys`."""
-    return public_of(read_broker_keys(folder).private_key)
+    broker_file = read_record(data, _BrokerFile, what="broker.json")
+    return BrokerKeys(broker_file.broker_id, open_custody(folder))
 
 
 def write_policy(folder: Path, policy: ReleasePolicy, reference_values: ReferenceValues) -> None:
@@ -99,7 +98,7 @@ def open_broker(
     """Open the broker in a folder.
 
     Raises:
-        SettingsError: Its key, policy or reference values are missing.
+        SettingsError: Its custody, policy or reference values are missing.
         MalformedError: One of them is something else; nothing is assumed in its place.
     """
     keys = read_broker_keys(folder)

@@ -6,9 +6,6 @@ named refusal out. Evidence itself is appraised before, by `manatee.attestation`
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -16,19 +13,15 @@ import msgspec
 from manatee._clock import parse_timestamp
 from manatee.errors import KeyDeniedError
 from manatee.policy._approvals import count_approvers
+from manatee.policy._decide import ACCEPT_SIMULATED, REAL_BELOW_HARDWARE
+from manatee.policy._facts import ReleaseFacts
 from manatee.records import (
     Base64,
-    DatasetManifest,
     DigestText,
-    JobManifest,
     Record,
-    SignedApproval,
     Tier,
 )
 from manatee.records._base import Moment, Name
-
-REAL_BELOW_HARDWARE = "insecure_release_real_data_below_hardware"
-ACCEPT_SIMULATED = "insecure_accept_simulated_evidence"
 
 
 class ReleasePolicy(Record, frozen=True, kw_only=True):
@@ -58,19 +51,6 @@ class ReleasePolicy(Record, frozen=True, kw_only=True):
     approvals_needed: Annotated[int, msgspec.Meta(ge=1, le=20)] = 1
     valid_from: Moment
     valid_until: Moment
-
-
-@dataclass(frozen=True)
-class ReleaseFacts:
-    """What was established about a request before policy is asked."""
-
-    manifest: JobManifest
-    job_digest: str
-    datasets: tuple[DatasetManifest, ...]
-    approvals: Iterable[SignedApproval]
-    tier: Tier
-    at: datetime
-    insecure_settings: tuple[str, ...]
 
 
 def _deny(check: str, message: str, hint: str = "") -> KeyDeniedError:

@@ -9,6 +9,7 @@ from manatee.records._base import (
     unbase64,
 )
 from manatee.records._datasets import (
+    DATA_KEY_BYTES,
     DatasetManifest,
     FileEntry,
     Label,
@@ -95,6 +96,7 @@ from manatee.records._service import (
 from manatee.records._tiers import Tier
 
 __all__ = [
+    "DATA_KEY_BYTES",
     "FORMAT_VERSION",
     "MAX_EVIDENCE_BYTES",
     "MAX_JSON_BYTES",

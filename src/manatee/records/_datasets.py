@@ -7,6 +7,9 @@ import msgspec
 from manatee.records._base import Base64, Count, Name, Record, RelativePath
 from manatee.records._digests import Digest, DigestText, digest_record, length_prefixed
 
+DATA_KEY_BYTES = 32
+"""A data set has one 256-bit data key."""
+
 Label = Literal["real", "synthetic"]
 """`real`: about people who exist; keys never leave below tier `hardware` unless the broker was
 started with a setting whose name says insecure. `synthetic`: made by a generator."""
@@ -21,7 +24,11 @@ class FileEntry(Record, frozen=True, kw_only=True):
 
 
 class WrappedKey(Record, frozen=True, kw_only=True):
-    """A data key under HPKE to a key broker's public key; useless to anyone else."""
+    """A data key under a key-encryption key of a broker's custody; useless to anyone else.
+
+    `ciphertext` is what `manatee.custody` made: it names the key it was wrapped under. It may be
+    replaced when the broker's key is rotated, so the data set version does not cover it.
+    """
 
     broker_id: Name
     ciphertext: Base64
@@ -45,12 +52,21 @@ class DatasetManifest(Record, frozen=True, kw_only=True):
 
 
 def dataset_version(manifest: DatasetManifest) -> Digest:
-    """Return the digest by which jobs, approvals and grants name this version."""
-    return digest_record(manifest)
+    """Return the digest by which jobs, approvals and grants name this version.
+
+    It covers everything but the wrapped key's ciphertext: whether the data set is sealed and
+    with which broker, yes; under which of the broker's keys, no. So a key is rotated without
+    making the data a new version. A ciphertext put in its place opens nothing: `wrap_context`
+    ties it to this manifest, and the files it must decrypt are named here by digest.
+    """
+    if manifest.wrapped_key is None:
+        return digest_record(manifest)
+    held = msgspec.structs.replace(manifest.wrapped_key, ciphertext="")
+    return digest_record(msgspec.structs.replace(manifest, wrapped_key=held))
 
 
 def wrap_context(manifest: DatasetManifest, broker_id: str) -> bytes:
-    """Return the HPKE `info` that ties a wrapped key to its data set version and label.
+    """Return the context that ties a wrapped key to its data set version, label and broker.
 
     Everything but the wrapped key itself is covered, so a key wrapped for a table labelled
     `real` cannot be presented as the key of a `synthetic` one.

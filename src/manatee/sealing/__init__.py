@@ -9,15 +9,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from manatee.errors import SealingError
+from manatee.records import DATA_KEY_BYTES
 from manatee.sealing._data_key import new_data_key
 from manatee.sealing._hpke import (
-    DATA_KEY_BYTES,
     new_session_keys,
     open_from_session,
     public_of,
     seal_to_session,
-    unwrap_key,
-    wrap_key,
 )
 from manatee.sealing._outputs import (
     MAX_SEALED_BYTES,
@@ -49,8 +47,6 @@ __all__ = [
     "seal_table",
     "seal_to_session",
     "unseal_to_arrow",
-    "unwrap_key",
-    "wrap_key",
     "write_plain",
 ]
 

@@ -2,7 +2,7 @@
 
 import secrets
 
-from manatee.sealing._hpke import DATA_KEY_BYTES
+from manatee.records import DATA_KEY_BYTES
 
 
 def new_data_key() -> bytes:

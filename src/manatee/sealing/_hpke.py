@@ -1,7 +1,7 @@
 """Data keys in transit, under HPKE (RFC 9180): X25519, HKDF-SHA256, AES-256-GCM.
 
-Two uses, told apart by `info`: a provider wraps a data key for its key broker
-(`records.wrap_context`), and the broker seals it to one guest session (`records.release_context`).
+A key broker seals a data key to one guest session, tied by `info` to everything that session is
+about (`records.release_context`). Data keys at rest are `manatee.custody`'s business.
 """
 
 from cryptography.exceptions import InvalidTag
@@ -9,9 +9,7 @@ from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
 from manatee.errors import SealingError
-from manatee.records import DatasetManifest, WrappedKey, to_base64, unbase64, wrap_context
-
-DATA_KEY_BYTES = 32
+from manatee.records import DATA_KEY_BYTES
 
 _SUITE = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 
@@ -70,30 +68,3 @@ def open_from_session(ciphertext: bytes, session_private: bytes, info: bytes) ->
     if len(key) != DATA_KEY_BYTES:
         raise SealingError(f"a data key must be {DATA_KEY_BYTES} bytes.")
     return key
-
-
-def wrap_key(
-    key: bytes, manifest: DatasetManifest, broker_id: str, broker_public_key: bytes
-) -> WrappedKey:
-    """Wrap a data key for a key broker, tied to everything else in the data set's manifest.
-
-    Raises:
-        SealingError: The key or the broker's public key has the wrong form.
-    """
-    if len(key) != DATA_KEY_BYTES:
-        raise SealingError(f"a data key must be {DATA_KEY_BYTES} bytes.")
-    sealed = seal_to_session(key, broker_public_key, wrap_context(manifest, broker_id))
-    return WrappedKey(broker_id=broker_id, ciphertext=to_base64(sealed))
-
-
-def unwrap_key(manifest: DatasetManifest, broker_private_key: bytes) -> bytes:
-    """Unwrap the data key of a data set version.
-
-    Raises:
-        SealingError: The data set is not sealed, its manifest was changed after sealing (its
-            label, for instance), or the key is another broker's.
-    """
-    if manifest.wrapped_key is None:
-        raise SealingError("the data set is not sealed; it has no key.")
-    info = wrap_context(manifest, manifest.wrapped_key.broker_id)
-    return open_from_session(unbase64(manifest.wrapped_key.ciphertext), broker_private_key, info)

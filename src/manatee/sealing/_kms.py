@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from manatee.errors import SealingError
-from manatee.sealing._hpke import DATA_KEY_BYTES
+from manatee.records import DATA_KEY_BYTES
 
 FOOTER_KEY_ID = "footer"
 COLUMN_KEY_ID = "columns"

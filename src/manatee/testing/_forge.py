@@ -25,6 +25,7 @@ from manatee._clock import timestamp
 from manatee.attestation import ReferenceValues, SimulatedClaims, SimulatedDevice
 from manatee.attestation._simulated import AUTHORITY, DEVICE, KIND, MAGIC, MEDIA_TYPE
 from manatee.bundle import TrustAnchors, make_statement, sign_statement, write_bundle
+from manatee.custody import create_custody, wrap_data_key
 from manatee.keybroker import BrokerKeys, BrokerStore, KeyBroker
 from manatee.outputs import CHECK_NAMES
 from manatee.policy import ACCEPT_SIMULATED, ReleasePolicy, sign_approval
@@ -61,7 +62,7 @@ from manatee.records import (
     to_base64,
     unbase64,
 )
-from manatee.sealing import new_data_key, new_session_keys, open_from_session, wrap_key
+from manatee.sealing import new_data_key, new_session_keys, open_from_session
 from manatee.workspace import pack
 
 RECIPIENT = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
@@ -273,7 +274,7 @@ class Installation:
 
     def __post_init__(self) -> None:
         self.device = SimulatedDevice.open(self.folder / "device", self.clock)
-        self.broker_private, self.broker_public = new_session_keys()
+        self.custody = create_custody(self.folder / "custody")
         self.approver_private = Ed25519PrivateKey.generate().private_bytes_raw()
         self.runtime_digest = digest_bytes(b"runtime")
         self.data_key = new_data_key()
@@ -324,7 +325,7 @@ class Installation:
             contract_digest=digest_bytes(b"contract"),
             files=(FileEntry(path="table.parquet", sha256=digest_bytes(b"table"), size=5),),
         )
-        wrapped = wrap_key(self.data_key, bare, self.broker_id, self.broker_public)
+        wrapped = wrap_data_key(self.data_key, bare, self.broker_id, self.custody)
         return msgspec.structs.replace(bare, wrapped_key=wrapped)
 
     @staticmethod
@@ -382,7 +383,7 @@ class Installation:
     ) -> KeyBroker:
         """Start the provider's key broker over a state file; the same file plays a restart."""
         return KeyBroker(
-            BrokerKeys(broker_id or self.broker_id, self.broker_private),
+            BrokerKeys(broker_id or self.broker_id, self.custody),
             policy=policy or self.policy(),
             reference_values=reference_values or self.reference_values(),
             store=BrokerStore(self.folder / state),

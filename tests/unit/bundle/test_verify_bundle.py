@@ -24,6 +24,7 @@ from manatee.bundle import (
     verify_bundle,
     write_bundle,
 )
+from manatee.custody import wrap_data_key
 from manatee.errors import (
     BundleError,
     ConflictError,
@@ -49,7 +50,6 @@ from manatee.records import (
     to_base64,
     unbase64,
 )
-from manatee.sealing import wrap_key
 from manatee.testing import EvidenceForge, Installation
 
 OTHER = digest_bytes(b"other")
@@ -445,7 +445,7 @@ def test_a_broker_that_does_not_hold_a_key_cannot_have_released_it(
     own: Installation, tmp_path: Path
 ) -> None:
     genuine = own.dataset
-    foreign = wrap_key(own.data_key, genuine, "bank-broker", own.broker_public)
+    foreign = wrap_data_key(own.data_key, genuine, "bank-broker", own.custody)
     moved = replace(genuine, wrapped_key=foreign)
 
     def lie(said: RunPredicate) -> RunPredicate:

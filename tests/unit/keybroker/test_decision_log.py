@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from manatee.custody import create_custody
 from manatee.errors import ConflictError, KeyDeniedError, MalformedError, SettingsError, StoreError
 from manatee.keybroker import (
     BrokerStore,
-    broker_public_key,
     chain_digest,
     create_broker,
     open_broker,
     read_broker_keys,
     write_policy,
 )
-from manatee.records import digest_bytes, to_base64
+from manatee.records import digest_bytes
 from manatee.testing import Installation
 
 JOB = digest_bytes(b"job")
@@ -145,12 +145,19 @@ def test_a_release_whose_record_cannot_be_written_releases_nothing(tmp_path: Pat
 
 
 def test_a_broker_keeps_its_key_to_itself_and_is_never_overwritten(tmp_path: Path) -> None:
-    public = create_broker(tmp_path / "broker", "insurer-broker")
-    assert broker_public_key(tmp_path / "broker") == public
-    assert stat.S_IMODE((tmp_path / "broker" / "broker.json").stat().st_mode) == 0o600
+    folder = tmp_path / "broker"
+    made = create_broker(folder, "insurer-broker").describe()
+    assert read_broker_keys(folder).custody.describe() == made
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o600}
     with pytest.raises(ConflictError):
-        create_broker(tmp_path / "broker", "insurer-broker")
-    assert broker_public_key(tmp_path / "broker") == public
+        create_broker(folder, "insurer-broker")
+    assert read_broker_keys(folder).custody.describe() == made
+
+
+def test_a_custody_that_is_there_becomes_the_brokers(tmp_path: Path) -> None:
+    made = create_custody(tmp_path).describe()
+    assert create_broker(tmp_path, "insurer-broker").describe() == made
 
 
 def test_a_broker_without_key_policy_or_reference_values_does_not_start(tmp_path: Path) -> None:
@@ -179,10 +186,11 @@ def test_a_broker_without_key_policy_or_reference_values_does_not_start(tmp_path
         (folder / name).write_bytes(genuine)
 
 
-def test_a_private_key_of_another_size_is_noticed_at_the_start(tmp_path: Path) -> None:
+def test_a_missing_or_damaged_custody_is_noticed_at_the_start(tmp_path: Path) -> None:
     create_broker(tmp_path, "insurer-broker")
-    text = (tmp_path / "broker.json").read_text()
-    key = to_base64(read_broker_keys(tmp_path).private_key)
-    (tmp_path / "broker.json").write_text(text.replace(key, to_base64(bytes(31))))
-    with pytest.raises(MalformedError, match="32 bytes"):
+    (tmp_path / "custody.json").write_text('{"format_version":1,"keys":[]}')
+    with pytest.raises(MalformedError):
+        read_broker_keys(tmp_path)
+    (tmp_path / "custody.json").unlink()
+    with pytest.raises(SettingsError, match="no key custody"):
         read_broker_keys(tmp_path)

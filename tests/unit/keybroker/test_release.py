@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from manatee.custody import wrap_data_key
 from manatee.errors import KeyDeniedError, LimitError, ManateeError, SealingError
 from manatee.keybroker import CHALLENGE_SECONDS, KeyBroker, _store
 from manatee.policy import ACCEPT_SIMULATED, REAL_BELOW_HARDWARE
@@ -24,7 +25,7 @@ from manatee.records import (
     to_base64,
     unbase64,
 )
-from manatee.sealing import new_session_keys, wrap_key
+from manatee.sealing import new_session_keys
 from manatee.testing import Asked, EvidenceForge, Installation, as_evidence
 
 OTHER = digest_bytes(b"other")
@@ -233,7 +234,7 @@ def test_asking_twice_for_one_data_set_is_refused(place: Installation) -> None:
 def test_a_key_that_is_not_with_this_broker_is_refused(place: Installation, wrapped: str) -> None:
     key = None
     if wrapped != "none":
-        key = wrap_key(place.data_key, place.dataset, "bank-broker", place.broker_public)
+        key = wrap_data_key(place.data_key, place.dataset, "bank-broker", place.custody)
     place.dataset = msgspec.structs.replace(place.dataset, wrapped_key=key)
     place.manifest = msgspec.structs.replace(place.manifest, datasets=(place.use(place.dataset),))
     broker = place.broker()

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import msgspec
 import pytest
 
 from manatee.errors import SealingError
-from manatee.records import DatasetManifest
 from manatee.sealing import (
     DATA_KEY_BYTES,
     new_session_keys,
     open_from_session,
     public_of,
     seal_to_session,
-    unwrap_key,
-    wrap_key,
 )
-from manatee.testing import Installation
 
 KEY = bytes(range(32))
 
@@ -52,15 +45,12 @@ def test_no_flipped_bit_and_no_other_length_opens() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 31, 33])
-def test_keys_of_another_size_are_refused(size: int, tmp_path: Path) -> None:
-    dataset = Installation(tmp_path).dataset
+def test_keys_of_another_size_are_refused(size: int) -> None:
     private, public = new_session_keys()
     for use in (
         lambda: seal_to_session(KEY, bytes(size), b""),
         lambda: open_from_session(seal_to_session(KEY, public, b""), bytes(size), b""),
         lambda: open_from_session(seal_to_session(bytes(size), public, b""), private, b""),
-        lambda: wrap_key(bytes(size), dataset, "insurer-broker", public),
-        lambda: wrap_key(KEY, dataset, "insurer-broker", bytes(size)),
         lambda: public_of(bytes(size)),
     ):
         with pytest.raises(SealingError):
@@ -72,25 +62,3 @@ def test_keys_of_another_size_are_refused(size: int, tmp_path: Path) -> None:
 def test_a_point_of_small_order_cannot_be_sealed_to(point: bytes) -> None:
     with pytest.raises(SealingError):
         seal_to_session(KEY, point, b"")
-
-
-@pytest.mark.parametrize("change", [{"label": "real"}, {"name": "patients"}, {"provider": "bank"}])
-def test_a_wrapped_key_belongs_to_its_manifest(tmp_path: Path, change: dict[str, str]) -> None:
-    place = Installation(tmp_path)
-    assert unwrap_key(place.dataset, place.broker_private) == place.data_key
-    changed: DatasetManifest = msgspec.structs.replace(place.dataset, **change)
-    with pytest.raises(SealingError):
-        unwrap_key(changed, place.broker_private)
-
-
-def test_a_wrapped_key_belongs_to_its_broker(tmp_path: Path) -> None:
-    place = Installation(tmp_path)
-    assert place.dataset.wrapped_key is not None
-    renamed = msgspec.structs.replace(place.dataset.wrapped_key, broker_id="bank-broker")
-    for dataset, private in (
-        (msgspec.structs.replace(place.dataset, wrapped_key=renamed), place.broker_private),
-        (place.dataset, new_session_keys()[0]),
-        (msgspec.structs.replace(place.dataset, wrapped_key=None), place.broker_private),
-    ):
-        with pytest.raises(SealingError):
-            unwrap_key(dataset, private)
