@@ -21,8 +21,8 @@ from manatee.attestation._simulated import SimulatedClaims, SimulatedDevice, Sim
 from manatee.attestation._tpm.certified import certified_by
 from manatee.attestation._tpm.payload import Event, PcrValue, TpmPayload
 from manatee.attestation._tpm.public import TpmPublic
-from manatee.attestation._tpm.reference import TpmReference
 from manatee.attestation._tpm.public import parse_public as parse_tpm_public
+from manatee.attestation._tpm.reference import TpmReference
 from manatee.attestation._tpm.verifier import MEDIA_TYPE as TPM_MEDIA_TYPE
 
 __all__ = [

@@ -190,8 +190,10 @@ def build_path(
             raise AppraisalRefusedError("the certificate path does not end in a pinned root.")
         root = root_found
     path = (leaf, *upwards, root)
-    if len(path) > MAX_PATH:
-        raise AppraisalRefusedError(f"the certificate path is longer than {MAX_PATH}.")
+    if len(path) > MAX_PATH or len(set(map(_der, path))) != len(path):
+        raise AppraisalRefusedError(
+            f"the certificate path is longer than {MAX_PATH}, or a certificate stands in it twice."
+        )
     for depth, (lower, upper) in enumerate(itertools.pairwise(path)):
         if not issued_by(lower, upper):
             raise AppraisalRefusedError("a certificate is not signed by the next one.")

@@ -2,9 +2,11 @@
 
 from datetime import datetime
 
+from manatee.attestation._cca.verifier import CcaVerifier
 from manatee.attestation._endorsements import NO_ENDORSEMENTS, Endorsements, endorsements_of
 from manatee.attestation._expected import ExpectedBinding
 from manatee.attestation._interface import AttestationResult, Verifier
+from manatee.attestation._nitro.verifier import NitroVerifier
 from manatee.attestation._reference import ReferenceValues
 from manatee.attestation._simulated import SimulatedVerifier
 from manatee.attestation._snp.verifier import SnpVerifier
@@ -32,6 +34,8 @@ register_verifier(SimulatedVerifier())
 register_verifier(SnpVerifier())
 register_verifier(TdxVerifier())
 register_verifier(TpmVerifier())
+register_verifier(CcaVerifier())
+register_verifier(NitroVerifier())
 
 
 def verifiers() -> tuple[Verifier, ...]:

@@ -8,7 +8,16 @@ from typing import Annotated, Literal
 import msgspec
 
 from manatee.errors import MalformedError
-from manatee.records import Base64, Digest, DigestText, Record, raw_digest, read_record
+from manatee.records import (
+    MAX_EVIDENCE_BYTES,
+    Base64,
+    Digest,
+    DigestText,
+    Record,
+    canonical_json,
+    raw_digest,
+    read_record,
+)
 
 MAX_EVENTS = 64
 HexDigest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
@@ -41,6 +50,8 @@ class TpmPayload(Record, frozen=True, kw_only=True):
         attest: TPMS_ATTEST, as signed.
         signature: TPMT_SIGNATURE over it.
         ak_public: TPMT_PUBLIC of the attestation key.
+        ek_public: TPMT_PUBLIC of the endorsement key, or empty; needed only where the relying
+            party activated the attestation key itself.
         pcrs: The quoted registers, in rising order.
         events: What was measured into them since the TPM started, in order.
     """
@@ -49,6 +60,7 @@ class TpmPayload(Record, frozen=True, kw_only=True):
     attest: Base64
     signature: Base64
     ak_public: Base64
+    ek_public: Base64 = ""
     pcrs: Annotated[tuple[PcrValue, ...], msgspec.Meta(min_length=1, max_length=24)]
     events: Annotated[tuple[Event, ...], msgspec.Meta(max_length=MAX_EVENTS)] = ()
 
@@ -59,7 +71,9 @@ def read_payload(data: bytes) -> TpmPayload:
     Raises:
         MalformedError, TooLargeError: It is not one, or names a register twice.
     """
-    payload = read_record(data, TpmPayload, what="TPM evidence", max_bytes=64 << 10)
+    payload = read_record(data, TpmPayload, what="TPM evidence", max_bytes=MAX_EVIDENCE_BYTES)
+    if canonical_json(payload) != data:
+        raise MalformedError("TPM evidence is not in canonical JSON.")
     indices = [item.pcr for item in payload.pcrs]
     if indices != sorted(set(indices)):
         raise MalformedError("TPM evidence must list its registers once each, in rising order.")

@@ -25,6 +25,15 @@ HASHES: dict[int, hashes.HashAlgorithm] = {
     0x000C: hashes.SHA384(),
 }
 CURVES: dict[int, ec.EllipticCurve] = {0x0003: ec.SECP256R1(), 0x0004: ec.SECP384R1()}
+ORDERS = {
+    "secp256r1": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
+    "secp384r1": int(
+        "ffffffffffffffffffffffffffffffffffffffffffffffff"
+        "c7634d81f4372ddf581a0db248b0a77aecec196accc52973",
+        16,
+    ),
+}
+"""Orders of the curves' groups (FIPS 186-5, appendix G)."""
 
 FIXED_TPM = 1 << 1
 FIXED_PARENT = 1 << 4
@@ -35,7 +44,11 @@ SIGN = 1 << 18
 STORAGE_KEY = FIXED_TPM | FIXED_PARENT | SENSITIVE_DATA_ORIGIN | RESTRICTED | DECRYPT
 ATTESTATION_KEY = FIXED_TPM | FIXED_PARENT | SENSITIVE_DATA_ORIGIN | RESTRICTED | SIGN
 
+_KNOWN_ATTRIBUTES = 0x000F0FF6
+"""Bits of TPMA_OBJECT that mean something (Part 2, 8.3.2), `x509sign` included."""
+
 MAX_PUBLIC_BYTES = 1024
+MAX_SIGNATURE_BYTES = 1024
 _MAX_NUMBER_BYTES = 512
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
@@ -86,6 +99,8 @@ def parse_public(data: bytes) -> TpmPublic:
     kind = cursor.number(2, big=True)
     name_algorithm = cursor.number(2, big=True)
     attributes = cursor.number(4, big=True)
+    if attributes & ~_KNOWN_ATTRIBUTES:
+        raise MalformedError("the TPM key has attributes that nobody knows.")
     cursor.sized(2, big=True, at_most=64)  # authorization policy
     symmetric_bits = _symmetric(cursor)
     scheme = _scheme(cursor)
@@ -145,43 +160,49 @@ def _ecc(cursor: Cursor, kind: int) -> ec.EllipticCurvePublicKey:
     ).public_key()
 
 
-def signature_holds(key: PublicKey, message: bytes, signature: bytes) -> bool:
-    """Verify a TPMT_SIGNATURE.
+@dataclass(frozen=True)
+class TpmSignature:
+    """A TPMT_SIGNATURE's scheme, hash and numbers."""
+
+    scheme: tuple[int, int]
+    numbers: tuple[bytes, ...]
+
+    @property
+    def hash_name(self) -> str:
+        """Hash of the message; a quote's digest over registers is made with it too."""
+        return HASHES[self.scheme[1]].name
+
+    def holds(self, key: PublicKey, message: bytes) -> bool:
+        """Whether this key made the signature over this message."""
+        algorithm = HASHES[self.scheme[1]]
+        try:
+            if isinstance(key, rsa.RSAPublicKey) and self.scheme[0] == RSASSA:
+                key.verify(self.numbers[0], message, padding.PKCS1v15(), algorithm)
+                return True
+            if isinstance(key, ec.EllipticCurvePublicKey) and self.scheme[0] == ECDSA:
+                r, s = (int.from_bytes(number, "big") for number in self.numbers)
+                if not (0 < r < ORDERS[key.curve.name] and 0 < s < ORDERS[key.curve.name]):
+                    return False
+                key.verify(encode_dss_signature(r, s), message, ec.ECDSA(algorithm))
+                return True
+        except InvalidSignature:
+            return False
+        return False
+
+
+def parse_signature(data: bytes) -> TpmSignature:
+    """Read a TPMT_SIGNATURE strictly.
 
     Raises:
-        MalformedError: It is not one, of another algorithm or hash, or its numbers are out of
-            range.
+        MalformedError: It is not one, or of another scheme or hash than ours.
     """
-    cursor = Cursor(signature, "TPM signature")
-    scheme = cursor.number(2, big=True)
-    algorithm = HASHES.get(cursor.number(2, big=True))
-    if scheme not in (RSASSA, ECDSA) or algorithm is None:
+    if len(data) > MAX_SIGNATURE_BYTES:
+        raise MalformedError(f"a TPM signature has at most {MAX_SIGNATURE_BYTES} bytes.")
+    cursor = Cursor(data, "TPM signature")
+    scheme, algorithm = cursor.number(2, big=True), cursor.number(2, big=True)
+    if scheme not in (RSASSA, ECDSA) or algorithm not in HASHES:
         raise MalformedError("the TPM's signature must be RSASSA or ECDSA with SHA-256 or SHA-384.")
-    numbers = [
-        cursor.sized(2, big=True, at_most=_MAX_NUMBER_BYTES)
-        for _ in range(1 if scheme == RSASSA else 2)
-    ]
+    count = 1 if scheme == RSASSA else 2
+    numbers = tuple(cursor.sized(2, big=True, at_most=_MAX_NUMBER_BYTES) for _ in range(count))
     cursor.end()
-    try:
-        if isinstance(key, rsa.RSAPublicKey) and scheme == RSASSA:
-            key.verify(numbers[0], message, padding.PKCS1v15(), algorithm)
-            return True
-        if isinstance(key, ec.EllipticCurvePublicKey) and scheme == ECDSA:
-            r, s = (int.from_bytes(number, "big") for number in numbers)
-            if not (r and s) or max(r, s).bit_length() > key.curve.key_size:
-                raise MalformedError("the TPM's signature is out of range.")
-            key.verify(encode_dss_signature(r, s), message, ec.ECDSA(algorithm))
-            return True
-    except InvalidSignature:
-        return False
-    return False
-
-
-def quote_hash(signature: bytes) -> str:
-    """Return the name of the hash a signature uses: the PCR digest is made with it."""
-    cursor = Cursor(signature, "TPM signature")
-    cursor.take(2)
-    algorithm = HASHES.get(cursor.number(2, big=True))
-    if algorithm is None:
-        raise MalformedError("the TPM's signature must use SHA-256 or SHA-384.")
-    return algorithm.name
+    return TpmSignature((scheme, algorithm), numbers)

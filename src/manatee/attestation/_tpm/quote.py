@@ -95,18 +95,23 @@ def _selections(cursor: Cursor) -> tuple[PcrSelection, ...]:
 
 def selected(quote: QuoteInfo, wanted: tuple[int, ...]) -> bool:
     """Whether a quote selects exactly these registers of the SHA-256 bank (CVE-2024-29039)."""
-    return bool(wanted) and [
-        (item.algorithm, item.indices) for item in quote.selections if item.indices
-    ] == [(SHA256, tuple(sorted(set(wanted))))]
+    return bool(wanted) and quote.selections == (PcrSelection(SHA256, tuple(sorted(set(wanted)))),)
 
 
 def check_not_before(previous: QuoteInfo, now: QuoteInfo) -> None:
-    """Check that a TPM's counters did not go back, for whoever keeps the last quote of a TPM.
+    """Check that a TPM did not go back, for whoever keeps the last quote it believed of a TPM.
+
+    TPM 2.0 Library, Part 1, section 36 (clock and counters): the count of resets only rises, the
+    count of restarts rises and begins anew with a reset, and the clock only rises, unless power
+    was lost; the TPM then says that its clock is not `safe`.
 
     Raises:
-        AppraisalRefusedError: Resets, restarts or the clock went back.
+        AppraisalRefusedError: A count or the clock went back, or the quotes are of two keys.
     """
-    before = (previous.reset_count, previous.restart_count, previous.clock)
-    after = (now.reset_count, now.restart_count, now.clock)
-    if after < before:
-        raise AppraisalRefusedError("the TPM's clock or one of its counters went back.")
+    if now.qualified_signer != previous.qualified_signer:
+        raise AppraisalRefusedError("the quotes are of two keys: nothing follows from their order.")
+    if (now.reset_count, now.restart_count) < (previous.reset_count, previous.restart_count):
+        raise AppraisalRefusedError("the TPM's count of resets or restarts went back.")
+    power_lost = now.reset_count > previous.reset_count and not now.safe
+    if now.clock < previous.clock and not power_lost:
+        raise AppraisalRefusedError("the TPM's clock went back.")

@@ -9,10 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-from manatee.attestation._certificates import build_path, read_certificate
 from manatee.attestation._endorsements import Endorsements
 from manatee.attestation._expected import ExpectedBinding
 from manatee.attestation._images import match_image
@@ -27,27 +23,14 @@ from manatee.attestation._tpm.payload import (
     read_payload,
     replay,
 )
-from manatee.attestation._tpm.public import (
-    PublicKey,
-    TpmPublic,
-    parse_public,
-    quote_hash,
-    signature_holds,
-)
+from manatee.attestation._tpm.public import parse_public, parse_signature
 from manatee.attestation._tpm.quote import RESETTABLE_PCRS, parse_attest, selected
 from manatee.attestation._tpm.reference import TpmReference
-from manatee.errors import AppraisalRefusedError
-from manatee.records import Base64, Digest, Evidence, Tier, unbase64
+from manatee.attestation._tpm.vouching import vouched
+from manatee.records import Digest, Evidence, Tier, unbase64
 
 KIND = "tpm2"
 MEDIA_TYPE = "application/vnd.manatee.tpm2-quote+json"
-SOFTWARE_ROOTS = "software-tpm"
-"""Name under which reference values pin authorities of software TPMs."""
-
-VTPM_ROOTS = "vtpm"
-"""Name under which reference values pin authorities of clouds' virtual TPMs."""
-
-_TIERS = {SOFTWARE_ROOTS: Tier.SOFTWARE_TPM, VTPM_ROOTS: Tier.HARDWARE_VTPM}
 NOTHING_ALLOWED = TpmReference(pcrs=(), activated_names=())
 
 
@@ -75,15 +58,25 @@ class TpmVerifier:
     ) -> AttestationResult:
         """See `Verifier.appraise`."""
         payload = read_payload(unbase64(evidence.payload))
-        message, signature = unbase64(payload.attest), unbase64(payload.signature)
+        message = unbase64(payload.attest)
         quote = parse_attest(message)
         key = parse_public(unbase64(payload.ak_public))
+        endorsement = parse_public(unbase64(payload.ek_public)) if payload.ek_public else None
+        signature = parse_signature(unbase64(payload.signature))
         reference = reference_values.tpm
         allowed = reference or NOTHING_ALLOWED
-        signed = signature_holds(key.key, message, signature)
-        tier, vouched = _vouched(key, endorsements, reference_values.roots, allowed, at)
+        signed = key.scheme == signature.scheme and signature.holds(key.key, message)
+        voucher = vouched(
+            key,
+            endorsement,
+            quote.qualified_signer,
+            endorsements=endorsements,
+            roots=reference_values.roots,
+            reference=allowed,
+            at=at,
+        )
         registers = {item.pcr: bytes.fromhex(item.value) for item in payload.pcrs}
-        digest_holds = pcr_digest(payload.pcrs, quote_hash(signature)) == quote.pcr_digest
+        digest_holds = pcr_digest(payload.pcrs, signature.hash_name) == quote.pcr_digest
         checks: list[Check] = [
             check(
                 "allowed-kind",
@@ -106,7 +99,13 @@ class TpmVerifier:
                 good="restricted, fixed to its TPM, made by it, and for signing alone",
                 bad="not restricted, not fixed to its TPM, not made by it, or also decrypts",
             ),
-            vouched,
+            check(
+                "root",
+                "Key belongs to a TPM that somebody you trust vouches for",
+                voucher.tier is not None,
+                good=voucher.reason,
+                bad=voucher.reason,
+            ),
             check(
                 "binding",
                 "Evidence is bound to this session",
@@ -132,7 +131,7 @@ class TpmVerifier:
             ),
         ]
         runtime, job = self._measured(payload, registers, reference_values, checks)
-        believed = signed and digest_holds and tier is not None and key.is_attestation_key
+        believed = signed and digest_holds and voucher.tier is not None and key.is_attestation_key
         claims = Claims(
             runtime_digest=runtime,
             job_digest=job,
@@ -144,7 +143,7 @@ class TpmVerifier:
             details=quote,
         )
         return AttestationResult(
-            KIND, tier or Tier.SOFTWARE_TPM, claims if believed else None, tuple(checks)
+            KIND, voucher.tier or Tier.SOFTWARE_TPM, claims if believed else None, tuple(checks)
         )
 
     @staticmethod
@@ -199,62 +198,3 @@ class TpmVerifier:
 
 def _measurements(registers: Mapping[int, bytes]) -> dict[str, str]:
     return {f"pcr{index}": value.hex() for index, value in registers.items()}
-
-
-def same_key(certificate: x509.Certificate, key: PublicKey) -> bool:
-    """Whether a certificate is for this very key."""
-    own = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return own == key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-
-
-def _vouched(
-    key: TpmPublic,
-    endorsements: Endorsements,
-    roots: Mapping[str, tuple[Base64, ...]],
-    allowed: TpmReference,
-    at: datetime,
-) -> tuple[Tier | None, Check]:
-    """Find who says that the attestation key lives in a TPM, and so the tier.
-
-    An authority's certificate over the key counts (its issuer had the TPM activate a credential),
-    or a name that this relying party itself activated.
-    """
-    title = "Key belongs to a TPM that somebody you trust vouches for"
-    reason = "no certificate for the attestation key came with the quote"
-    if key.name.hex() in allowed.activated_names:
-        return Tier.SOFTWARE_TPM, check(
-            "root", title, True, good="you activated a credential for this key yourself", bad=""
-        )
-    certificates = [read_certificate(data) for data in endorsements.certificates]
-    own = next((item for item in certificates if same_key(item, key.key)), None)
-    others = [item for item in certificates if item is not own]
-    for name, tier in _TIERS.items():
-        pinned = tuple(unbase64(text) for text in roots.get(name, ()))
-        if own is None or not pinned:
-            continue
-        try:
-            build_path(own, _above(own, others), pinned, at=at)
-        except AppraisalRefusedError as error:
-            reason = error.message
-        else:
-            return tier, check(
-                "root", title, True, good=f"certified by an authority pinned as {name}", bad=""
-            )
-    return None, check("root", title, False, good="", bad=reason)
-
-
-def _above(leaf: x509.Certificate, others: list[x509.Certificate]) -> list[x509.Certificate]:
-    """Return the certificates that lie above the leaf, by name, in order."""
-    found: list[x509.Certificate] = []
-    issuer = leaf.issuer
-    while len(found) < len(others):
-        upper = next(
-            (item for item in others if item.subject == issuer and item not in found), None
-        )
-        if upper is None:
-            break
-        found.append(upper)
-        if upper.issuer == upper.subject:
-            break
-        issuer = upper.issuer
-    return found
