@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 import threading
@@ -22,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from manatee.attestation import ExpectedBinding, GuestImage, ReferenceValues, appraise
+from manatee.attestation._certificates import read_pem_chain
 from manatee.attestation._tdx.quote import parse_quote
 from manatee.attestation._tdx.reference import TdxReference
 from manatee.collateral import (
@@ -87,8 +89,11 @@ def revocations() -> bytes:
     return made.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
+REVOCATIONS = revocations()
+
+
 def pem_to_der(path: Path) -> bytes:
-    return x509.load_pem_x509_certificate(path.read_bytes()).public_bytes(Encoding.DER)
+    return read_pem_chain(path.read_bytes())[0].public_bytes(Encoding.DER)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -184,14 +189,14 @@ def test_amd_is_asked_for_exactly_the_chip_and_versions_of_the_report(
     pages = {
         path: (200, {}, leaf),
         "/vcek/v1/Milan/cert_chain": (200, {}, chain),
-        "/vcek/v1/Milan/crl": (200, {}, revocations()),
+        "/vcek/v1/Milan/crl": (200, {}, REVOCATIONS),
     }
     with serving(pages) as base:
         cache.put(fetch_amd(report, get, base=base), at=APRIL, source=base)
     found = cache.endorsements("amd-sev-snp")
     assert leaf in found.certificates
     assert len(found.certificates) == 3
-    assert found.revocations == (revocations(),)
+    assert found.revocations == (REVOCATIONS,)
 
 
 def test_turin_has_its_own_versions_and_short_chip_number(get: Downloader) -> None:
@@ -206,7 +211,7 @@ def test_turin_has_its_own_versions_and_short_chip_number(get: Downloader) -> No
             {},
             (VECTORS / "snp" / "chain-vcek-turin.pem").read_bytes(),
         ),
-        "/vcek/v1/Turin/crl": (200, {}, revocations()),
+        "/vcek/v1/Turin/crl": (200, {}, REVOCATIONS),
     }
     with serving(pages) as base:
         items = fetch_amd(report, get, base=base)
@@ -218,7 +223,7 @@ def test_a_fleets_report_gets_chain_and_list_but_no_leaf(get: Downloader) -> Non
     chain = (VECTORS / "snp" / "chain-vlek-milan.pem").read_bytes()
     pages = {
         "/vlek/v1/Milan/cert_chain": (200, {}, chain),
-        "/vlek/v1/Milan/crl": (200, {}, revocations()),
+        "/vlek/v1/Milan/crl": (200, {}, REVOCATIONS),
     }
     with serving(pages) as base:
         items = fetch_amd(report, get, base=base)
@@ -293,7 +298,10 @@ BROKEN: dict[str, tuple[Callable[[Page], Page], type[ManateeError]]] = {
     ),
     "empty": (lambda page: (200, page[1], b""), InputError),
     "page": (lambda page: (200, page[1], b"<html>sign in</html>"), MalformedError),
-    "no-gzip": (lambda page: (200, page[1] | {"Content-Encoding": "gzip"}, b"x"), MalformedError),
+    "compressed": (
+        lambda page: (200, page[1] | {"Content-Encoding": "gzip"}, gzip.compress(page[2])),
+        MalformedError,
+    ),
 }
 
 

@@ -7,8 +7,10 @@ import sys
 import typer
 
 from manatee.cli import (
+    _attest_commands,
     _custody_commands,
     _operator_commands,
+    _policy_commands,
     _provider_commands,
     _researcher_commands,
 )
@@ -27,7 +29,9 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(verify)
 app.command()(export)
+_attest_commands.add_to(app)
 _operator_commands.add_to(app)
+_policy_commands.add_to(app)
 _provider_commands.add_to(app)
 _custody_commands.add_to(app)
 _researcher_commands.add_to(app)

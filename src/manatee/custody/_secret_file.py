@@ -26,7 +26,7 @@ def read_secret(path: Path, *, what: str) -> str:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise SettingsError(f"the {what} cannot be read from {path}.") from error
-    with os.fdopen(descriptor, "rb") as stream:
+    try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise SettingsError(f"the {what} at {path} is not a plain file.")
@@ -35,7 +35,9 @@ def read_secret(path: Path, *, what: str) -> str:
                 f"the {what} at {path} is open to others than its owner.",
                 hint=f"Run `chmod 600 {path}`, and consider whether it must be replaced.",
             )
-        data = stream.read(_MAX_BYTES + 1)
+        data = os.read(descriptor, _MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
     try:
         text = data.decode("ascii").strip()
     except UnicodeDecodeError:

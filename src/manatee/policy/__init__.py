@@ -6,35 +6,79 @@ from manatee.policy._approvals import (
     sign_approval,
     verify_approval,
 )
-from manatee.policy._decide import ACCEPT_SIMULATED, REAL_BELOW_HARDWARE, Decision, decide
+from manatee.policy._compare import Comparison, Counterexample, PolicySide, compare
+from manatee.policy._decide import (
+    ACCEPT_SIMULATED,
+    REAL_BELOW_HARDWARE,
+    Decision,
+    decide,
+    failed_check,
+    guard_guest,
+)
 from manatee.policy._document import (
     ApproverKeys,
     PolicyDocument,
     SignedPolicy,
     VerifiedPolicy,
     compile_document,
+    in_force,
     sign_policy,
     verify_policy,
 )
+from manatee.policy._engine import (
+    CompiledPolicies,
+    Outcome,
+    compile_policies,
+    evaluate,
+    find_problems,
+    named_organisations,
+)
+from manatee.policy._explain import ConditionExplanation, PolicyExplanation, explain_policies
 from manatee.policy._facts import EvidenceFacts, ReleaseFacts
+from manatee.policy._problems import Problem
+from manatee.policy._question import PolicyQuestion, question_request
 from manatee.policy._release import ReleasePolicy, decide_release
+from manatee.policy._templates import TEMPLATES, Template, TemplateParameters, render_template
 
 __all__ = [
     "ACCEPT_SIMULATED",
     "APPROVAL_LIFE",
     "REAL_BELOW_HARDWARE",
+    "TEMPLATES",
     "ApproverKeys",
+    "Comparison",
+    "CompiledPolicies",
+    "ConditionExplanation",
+    "Counterexample",
     "Decision",
     "EvidenceFacts",
+    "Outcome",
     "PolicyDocument",
+    "PolicyExplanation",
+    "PolicyQuestion",
+    "PolicySide",
+    "Problem",
     "ReleaseFacts",
     "ReleasePolicy",
     "SignedPolicy",
+    "Template",
+    "TemplateParameters",
     "VerifiedPolicy",
+    "compare",
     "compile_document",
+    "compile_policies",
     "count_approvers",
     "decide",
     "decide_release",
+    "evaluate",
+    "explain_policies",
+    "failed_check",
+    "find_problems",
+    "guard_guest",
+    "in_force",
+    "named_organisations",
+    "question_request",
+    "render_template",
     "sign_approval",
     "sign_policy",
     "verify_approval",

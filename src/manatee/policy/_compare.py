@@ -17,9 +17,11 @@ from manatee.policy._engine import CompiledPolicies, evaluate
 from manatee.policy._explain import PolicyExplanation, explain_policies
 from manatee.policy._problems import PolicyProblemError, policy_error, problem
 from manatee.policy._request import CedarRequest
-from manatee.policy._symbols import SETS, Symbols
+from manatee.policy._symbols import DIGESTS, OTHER_TEXTS, SETS, TEXTS, Symbols
 from manatee.policy._syntax import Policy, expressions, walk
-from manatee.policy._witness import Witness, prefer, read_witness
+from manatee.policy._texts import TooManyTextsError, text_domain
+from manatee.policy._vocabulary import RELEASE_KEY, TIER_RANKS
+from manatee.policy._witness import PLAIN_TEXTS, Witness, prefer, read_witness
 
 DEFAULT_SECONDS = 20.0
 """How long the solver may take."""
@@ -98,21 +100,25 @@ def compare(old: PolicySide, new: PolicySide, *, seconds: float = DEFAULT_SECOND
     if old.approver_keys is not None and new.approver_keys is not None:
         keys = (old.approver_keys, new.approver_keys)
     policies = (*old.compiled.policies, *new.compiled.policies)
-    symbols = Symbols(_members(policies), keys)
+    symbols = Symbols(_members(policies), keys, _texts(policies, new.provider))
     z3 = symbols.z3
     if new.provider is not None:
-        symbols.facts.append(symbols.text("provider") == z3.StringVal(new.provider))
+        symbols.facts.append(symbols.text("provider") == symbols.literal(new.provider))
     allowed = []
     for side, given in enumerate((old, new)):
         formula = _encode(symbols, side, given)
         if given.dates is not None:
-            begins, ends = (_seconds(text) * 1000 for text in given.dates)
-            moment = symbols.moment()
-            formula = z3.And(formula, moment >= begins, moment <= ends)
+            formula = z3.And(formula, _dated(symbols, given.dates))
         allowed.append(formula)
     solver = z3.Solver()
     solver.set("timeout", max(1, int(seconds * 1000)))
     solver.add(*symbols.facts, allowed[1], z3.Not(allowed[0]))
+    if old.dates is not None:
+        # a policy that is renewed allows later requests; more than that is told first
+        solver.push()
+        solver.add(_dated(symbols, old.dates))
+        if solver.check() != z3.sat:
+            solver.pop()
     verdict = solver.check()
     if verdict == z3.unsat:
         return Comparison(proved=True, counterexample=None)
@@ -120,6 +126,13 @@ def compare(old: PolicySide, new: PolicySide, *, seconds: float = DEFAULT_SECOND
         return Comparison(proved=False, counterexample=None)
     witness = read_witness(symbols, prefer(symbols, solver), new.provider)
     return Comparison(proved=False, counterexample=_confirm(old, new, witness))
+
+
+def _dated(symbols: Symbols, dates: tuple[str, str]) -> Any:
+    """Return the formula that a request is made within dates, both included."""
+    begins, ends = (_seconds(text) * 1000 for text in dates)
+    moment = symbols.moment()
+    return symbols.z3.And(moment >= begins, moment <= ends)
 
 
 def _encode(symbols: Symbols, side: int, given: PolicySide) -> Any:
@@ -130,6 +143,31 @@ def _encode(symbols: Symbols, side: int, given: PolicySide) -> Any:
         found = problem(given.compiled.text, error.span, f"in {name}: {error.message}", error.hint)
         quoted = given.compiled.text[error.span.start : error.span.end]
         raise policy_error((found,), quoted=" ".join(quoted.split())[:200]) from error
+
+
+def _texts(policies: tuple[Policy, ...], provider: str | None) -> tuple[str, ...]:
+    """Return texts enough for all that both policies ask of texts."""
+    literals = [*PLAIN_TEXTS, *TIER_RANKS, "real", RELEASE_KEY, provider or ""]
+    patterns: list[tuple[str | None, ...]] = []
+    digests = False
+    for policy in policies:
+        for scope in (policy.principal, policy.action, policy.resource):
+            literals.extend(entity.value[1] for entity in scope.entities)
+        for node in expressions(policy):
+            if node.op == "value" and isinstance(node.value, str):
+                literals.append(node.value)
+            elif node.op == "entity":
+                literals.append(node.value[1])
+            elif node.op == "like":
+                patterns.append(node.value)
+            digests = digests or (node.op == "attribute" and node.value in DIGESTS)
+    try:
+        return text_domain(literals, patterns, spare=len(TEXTS) + len(OTHER_TEXTS), digests=digests)
+    except TooManyTextsError as error:
+        raise PolicyError(
+            "policy: the patterns of `like` are too many to be compared.",
+            hint="Name the texts, or use fewer patterns.",
+        ) from error
 
 
 def _members(policies: tuple[Policy, ...]) -> dict[str, tuple[str, ...]]:

@@ -47,6 +47,34 @@ def _deny(
     return KeyDeniedError(check, message, hint=hint, reasons=reasons or (message,))
 
 
+def guard_guest(
+    *,
+    debug: bool,
+    migration: bool,
+    tier: Tier,
+    labels: tuple[str, ...],
+    insecure_settings: tuple[str, ...],
+) -> None:
+    """Check what no policy can override of a guest and the labels of the data it asks for.
+
+    Raises:
+        KeyDeniedError: A guard does not hold; `check` names it.
+    """
+    if debug is not False:
+        raise _deny("debug", "somebody can look into this guest.")
+    if migration is not False:
+        raise _deny("migration", "somebody can take this guest over.")
+    if tier is Tier.SIMULATED and ACCEPT_SIMULATED not in insecure_settings:
+        raise _deny(
+            "tier",
+            "simulated evidence is refused.",
+            f"Only a broker started with {ACCEPT_SIMULATED} accepts it.",
+        )
+    real = any(label != "synthetic" for label in labels)
+    if real and not tier.meets(Tier.HARDWARE) and REAL_BELOW_HARDWARE not in insecure_settings:
+        raise _deny("label", f"data labelled real is not released at tier {tier.value}.")
+
+
 def guard(provider: str, facts: ReleaseFacts) -> EvidenceFacts:
     """Check what no policy can override.
 
@@ -61,20 +89,13 @@ def guard(provider: str, facts: ReleaseFacts) -> EvidenceFacts:
         raise _deny("datasets", "no data set is asked for.")
     if evidence is None:
         raise _deny("evidence", "nothing is known of the guest.")
-    if evidence.debug is not False:
-        raise _deny("debug", "somebody can look into this guest.")
-    if evidence.migration is not False:
-        raise _deny("migration", "somebody can take this guest over.")
-    if facts.tier is Tier.SIMULATED and ACCEPT_SIMULATED not in facts.insecure_settings:
-        raise _deny(
-            "tier",
-            "simulated evidence is refused.",
-            f"Only a broker started with {ACCEPT_SIMULATED} accepts it.",
-        )
-    below = not facts.tier.meets(Tier.HARDWARE)
-    real = any(dataset.label != "synthetic" for dataset in facts.datasets)
-    if real and below and REAL_BELOW_HARDWARE not in facts.insecure_settings:
-        raise _deny("label", f"data labelled real is not released at tier {facts.tier.value}.")
+    guard_guest(
+        debug=evidence.debug,
+        migration=evidence.migration,
+        tier=facts.tier,
+        labels=tuple(dataset.label for dataset in facts.datasets),
+        insecure_settings=facts.insecure_settings,
+    )
     if any(dataset.provider != provider for dataset in facts.datasets):
         raise _deny("provider", "a data set is another provider's.")
     if facts.manifest.stage != "secure":

@@ -14,8 +14,9 @@ from datetime import datetime
 from typing import Any
 
 from manatee.policy._problems import PolicyProblemError
-from manatee.policy._symbols import NUMBERS, SETS, TEXTS, TRUTHS, Symbols, encode_text
+from manatee.policy._symbols import NUMBERS, SETS, TEXTS, TRUTHS, Symbols
 from manatee.policy._syntax import Node, Policy, Scope
+from manatee.policy._texts import matches
 from manatee.policy._vocabulary import (
     ACTION,
     CHECKS,
@@ -27,8 +28,7 @@ from manatee.policy._vocabulary import (
 )
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
-_LAST_LETTER = 0x2FFFF
-"""Last character that z3's texts can hold."""
+
 
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d:\d\d)Z)?")
 
@@ -107,7 +107,7 @@ class Encoder:
         return self._certain("entity", (DATASET, self._symbols.text("resource")))
 
     def _action(self) -> Term:
-        return self._certain("entity", (ACTION, self._z3.StringVal(RELEASE_KEY)))
+        return self._certain("entity", (ACTION, self._symbols.literal(RELEASE_KEY)))
 
     def _scope(self, scope: Scope, subject: Term) -> Any:
         z3 = self._z3
@@ -165,7 +165,9 @@ class Encoder:
             case "value":
                 return self._value(node)
             case "entity":
-                return self._certain("entity", (node.value[0], self._string(node, node.value[1])))
+                return self._certain(
+                    "entity", (node.value[0], self._symbols.literal(node.value[1]))
+                )
             case "variable":
                 return self._variable(node)
             case "attribute":
@@ -199,18 +201,13 @@ class Encoder:
                 return self._call(node)
         raise self._outside(node, f"`{node.op}`")
 
-    def _string(self, node: Node, text: str) -> Any:
-        if any(ord(letter) > _LAST_LETTER for letter in text):
-            raise self._outside(node, "a character this rare")
-        return self._z3.StringVal(encode_text(text))
-
     def _value(self, node: Node) -> Term:
         if isinstance(node.value, bool):
             return self._certain("truth", self._z3.BoolVal(node.value))
         if isinstance(node.value, int):
             return self._certain("number", self._z3.IntVal(node.value))
         yes = self._z3.BoolVal(True)
-        return Term("text", self._string(node, node.value), yes, literal=node.value)
+        return Term("text", self._symbols.literal(node.value), yes, literal=node.value)
 
     def _variable(self, node: Node) -> Term:
         match node.value:
@@ -366,16 +363,9 @@ class Encoder:
         return Term("truth", self._within(left, within), defined)
 
     def _like(self, node: Node) -> Term:
-        z3 = self._z3
         left = self.term(node.args[0], "text")
-        anything = z3.Star(z3.AllChar(z3.ReSort(z3.StringSort())))
-        parts = [
-            anything if part is None else z3.Re(self._string(node, part)) for part in node.value
-        ]
-        pattern = z3.Re(z3.StringVal("")) if not parts else parts[0]
-        for part in parts[1:]:
-            pattern = z3.Concat(pattern, part)
-        return Term("truth", z3.InRe(left.value, pattern), left.defined)
+        value = self._symbols.among(left.value, lambda text: matches(node.value, text))
+        return Term("truth", value, left.defined)
 
     # --- sets ---
 

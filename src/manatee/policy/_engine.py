@@ -17,7 +17,8 @@ from manatee.policy._cedar_json import policy_json
 from manatee.policy._locate import locate
 from manatee.policy._parser import parse
 from manatee.policy._problems import PolicyProblemError, Problem, Span, policy_error, problem
-from manatee.policy._syntax import Policy
+from manatee.policy._syntax import Policy, expressions
+from manatee.policy._texts import NAME_FORM
 from manatee.policy._vocabulary import schema_text
 
 
@@ -101,6 +102,23 @@ def _disagreements(
         for policy in policies
         if static.get(f"policy{policy.number}") != policy_json(policy)
     )
+
+
+def named_organisations(text: str) -> tuple[str, ...]:
+    """Return the organisations whose approvals a text counts; none if it cannot be read."""
+    try:
+        policies = parse(text)
+    except PolicyProblemError:
+        return ()
+    found = {
+        str(node.value)
+        for policy in policies
+        for node in expressions(policy)
+        if node.op == "attribute"
+        and node.args[0].op == "attribute"
+        and node.args[0].value == "approvals"
+    }
+    return tuple(sorted(name for name in found if NAME_FORM.fullmatch(name) and len(name) <= 63))
 
 
 def find_problems(text: str, organisations: tuple[str, ...]) -> tuple[Problem, ...]:

@@ -69,7 +69,7 @@ def _place(engine: Any, schema: Any, text: str, policy: Policy, said: str) -> tu
     if action := _ACTION.search(said):
         span = policy.action.span
         return span, f"there is no action {action['name']}.", f'Write {ACTION}::"{RELEASE_KEY}".'
-    span = _failing_conjunct(engine, schema, text, policy) or policy.span
+    span = _failing_conjunct(engine, schema, text, policy, said) or policy.span
     return span, said.rstrip(".") + ".", ""
 
 
@@ -113,8 +113,10 @@ def _named(text: str, policy: Policy, name: str) -> Span:
     return Span(start, start + len(name)) if start >= 0 else policy.span
 
 
-def _failing_conjunct(engine: Any, schema: Any, text: str, policy: Policy) -> Span | None:
-    """Find the first condition without which the rest is well typed.
+def _failing_conjunct(
+    engine: Any, schema: Any, text: str, policy: Policy, said: str
+) -> Span | None:
+    """Find the first condition of which the engine says this.
 
     Conditions are added one by one, so that those that make later ones safe stay in place.
     """
@@ -125,11 +127,12 @@ def _failing_conjunct(engine: Any, schema: Any, text: str, policy: Policy) -> Sp
             source = text[part.span.start : part.span.end]
             trial = f"{before}{source}"
             attempt = f"permit (principal, action, resource){written} {condition.kind} {{{trial}}};"
-            if not engine.validate_policies(attempt, schema).validation_passed:
+            result = engine.validate_policies(attempt, schema)
+            if any(error.error.endswith(said) for error in result.errors):
                 return _narrow(engine, schema, text, part)
-            before = f"{trial} && "
-        body = text[condition.body.span.start : condition.body.span.end]
-        written += f" {condition.kind} {{{body}}}"
+            if result.validation_passed:
+                before = f"{trial} && "
+        written += f" {condition.kind} {{{before}true}}" if condition.kind == "when" else ""
     return None
 
 

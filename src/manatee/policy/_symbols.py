@@ -8,12 +8,12 @@ imported late: only the comparison of policies needs it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 from manatee.errors import SettingsError
 from manatee.policy._decide import ACCEPT_SIMULATED, REAL_BELOW_HARDWARE
+from manatee.policy._texts import DIGEST_FORM, NAME_FORM
 from manatee.policy._vocabulary import TCB_COMPONENTS, TIER_RANKS, UNKNOWN_HIGH, UNKNOWN_LOW
 
 TEXTS = (
@@ -28,6 +28,11 @@ TEXTS = (
     "purpose",
     "backend_kind",
 )
+OTHER_TEXTS = ("principal", "resource", "organisation", "provider", "version", "label")
+"""Texts of a request that are not in its context."""
+
+DIGESTS = ("version", "runtime_digest", "output_policy_digest")
+
 NUMBERS = ("tier_rank", "vmpl", "collateral_age_seconds", "attempt", "earlier_uses",
            "epsilon_micro_left")  # fmt: skip
 TRUTHS = ("debug", "migration", "gpu")
@@ -37,8 +42,6 @@ _NAMES = ("principal", "resource", "provider", "organisation", "project", "backe
 _LAST_SECOND = 253_402_300_799
 """9999-12-31T23:59:59Z in seconds since 1970."""
 
-_Z3_ESCAPE = re.compile(r"\\u\{([0-9a-fA-F]+)\}")
-
 
 def z3_module() -> Any:
     """Return the solver's module.
@@ -47,26 +50,13 @@ def z3_module() -> Any:
         SettingsError: It is not installed.
     """
     try:
-        import z3  # type: ignore[import-untyped]
+        import z3
     except ImportError as error:
         raise SettingsError(
             "comparing policies needs the solver z3, which is not installed.",
             hint="pip install 'manatee[policy]'",
         ) from error
     return z3
-
-
-def encode_text(text: str) -> str:
-    """Return a text as z3 writes it, every unusual character escaped."""
-    return "".join(
-        letter if " " <= letter <= "~" and letter != "\\" else f"\\u{{{ord(letter):x}}}"
-        for letter in text
-    )
-
-
-def decode_text(text: str) -> str:
-    """Return what z3 wrote as plain text."""
-    return _Z3_ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
 
 
 class Symbols:
@@ -76,6 +66,7 @@ class Symbols:
         members: Set attribute to every text either policy asks about; the rest of a set is one
             unknown more: whether it holds anything else.
         approver_keys: For each side, organisation to its keys; None: counts are equal.
+        texts: What `text_domain` gave for both policies; a text is its number in it.
 
     Attributes:
         known: Every unknown in use, by name.
@@ -88,6 +79,7 @@ class Symbols:
         self,
         members: dict[str, tuple[str, ...]],
         approver_keys: tuple[dict[str, frozenset[str]], dict[str, frozenset[str]]] | None,
+        texts: tuple[str, ...],
     ) -> None:
         self.z3 = z3_module()
         self.facts: list[Any] = []
@@ -95,6 +87,8 @@ class Symbols:
         settings = (*self.members["insecure_settings"], ACCEPT_SIMULATED, REAL_BELOW_HARDWARE)
         self.members["insecure_settings"] = tuple(dict.fromkeys(settings))
         self._keys = approver_keys
+        self.texts = texts
+        self._index = {text: number for number, text in enumerate(texts)}
         self.known: dict[str, Any] = {}
         self.asked: set[str] = set()
         self.counted: tuple[str, ...] = ()
@@ -117,7 +111,22 @@ class Symbols:
 
     def text(self, name: str) -> Any:
         """Return a text attribute of the context, `principal`, `resource` or `organisation`."""
-        return self._make(name, self.z3.String, lambda value: self._text_facts(name, value))
+        return self._make(name, self.z3.Int, lambda value: [self._text_fact(name, value)])
+
+    def literal(self, text: str) -> Any:
+        """Return a text that stands in a policy."""
+        return self.z3.IntVal(self._index[text])
+
+    def among(self, value: Any, wanted: Callable[[str], bool]) -> Any:
+        """Return the formula that a text is one of those wanted, as few intervals as will do."""
+        z3 = self.z3
+        numbers = [number for number, text in enumerate(self.texts) if wanted(text)]
+        parts, start = [], 0
+        for place, number in enumerate(numbers):
+            if place + 1 == len(numbers) or numbers[place + 1] != number + 1:
+                parts.append(z3.And(value >= numbers[start], value <= number))
+                start = place + 1
+        return z3.Or(parts)
 
     def number(self, name: str) -> Any:
         """Return a number of the context."""
@@ -168,42 +177,35 @@ class Symbols:
     def _guards(self) -> None:
         z3 = self.z3
         tier, label = self.text("tier"), self.text("label")
-        allowed = {name: self.holds("insecure_settings", name)
-                   for name in (ACCEPT_SIMULATED, REAL_BELOW_HARDWARE)}  # fmt: skip
+        allowed = {
+            name: self.holds("insecure_settings", name)
+            for name in (ACCEPT_SIMULATED, REAL_BELOW_HARDWARE)
+        }
         self.facts += [
-            z3.Implies(tier == z3.StringVal("simulated"), allowed[ACCEPT_SIMULATED]),
+            z3.Implies(tier == self.literal("simulated"), allowed[ACCEPT_SIMULATED]),
             z3.Or(
-                label == z3.StringVal("synthetic"),
-                tier == z3.StringVal("hardware"),
+                label == self.literal("synthetic"),
+                tier == self.literal("hardware"),
                 allowed[REAL_BELOW_HARDWARE],
             ),
         ]
 
-    def _one_of(self, value: Any, *texts: str) -> Any:
-        return self.z3.Or([value == self.z3.StringVal(text) for text in texts])
-
-    def _text_facts(self, name: str, value: Any) -> list[Any]:
-        """Return the form of a text, but not its length: the solver is slow at counting letters.
-
-        A proof holds for longer and shorter texts too, then.
-        """
+    def _text_fact(self, name: str, value: Any) -> Any:
         z3 = self.z3
         if name == "tier":
             rank = self.number("tier_rank")
-            return [
-                z3.Or([z3.And(value == z3.StringVal(tier), rank == number)
-                       for tier, number in TIER_RANKS.items()])
-            ]  # fmt: skip
+            ranks = TIER_RANKS.items()
+            return z3.Or(
+                [z3.And(value == self.literal(tier), rank == number) for tier, number in ranks]
+            )
         if name == "label":
-            return [self._one_of(value, "real", "synthetic")]
+            return self.among(value, {"real", "synthetic"}.__contains__)
         if name in _NAMES:
-            letter = z3.Union(z3.Range("a", "z"), z3.Range("0", "9"))
-            more = z3.Union(letter, z3.Re("."), z3.Re("_"), z3.Re("-"))
-            return [z3.InRe(value, z3.Concat(letter, z3.Star(more)))]
-        if name.endswith("_digest") or name == "version":
-            letter = z3.Union(z3.Range("a", "f"), z3.Range("0", "9"))
-            return [z3.InRe(value, z3.Concat(z3.Re("sha256:"), z3.Plus(letter)))]
-        return [value != z3.StringVal("")] if name in {"purpose", "evidence_kind"} else []
+            return self.among(value, lambda text: NAME_FORM.fullmatch(text) is not None)
+        if name in DIGESTS:
+            return self.among(value, lambda text: DIGEST_FORM.fullmatch(text) is not None)
+        unnamed = name in {"purpose", "evidence_kind"}
+        return self.among(value, lambda text: not unnamed or text != "")
 
     def _number_facts(self, name: str, value: Any) -> list[Any]:
         if name == "tier_rank":

@@ -8,7 +8,7 @@ from typing import Any
 
 from manatee._clock import timestamp
 from manatee.policy._request import CedarRequest, assemble, moment
-from manatee.policy._symbols import NUMBERS, SETS, TEXTS, TRUTHS, Symbols, decode_text
+from manatee.policy._symbols import NUMBERS, OTHER_TEXTS, SETS, TEXTS, TRUTHS, Symbols
 from manatee.policy._vocabulary import TCB_COMPONENTS, TIER_RANKS, UNKNOWN_HIGH, UNKNOWN_LOW
 
 PREFER_MILLISECONDS = 500
@@ -77,13 +77,17 @@ _WORDS = {
 }
 
 
+PLAIN_TEXTS = tuple(value for value in _PLAIN.values() if isinstance(value, str))
+"""Texts that must be among those of a comparison."""
+
+
 def prefer(symbols: Symbols, solver: Any) -> Any:
     """Return a model of a satisfiable solver, with plain values wherever they will do."""
     z3 = symbols.z3
     model = solver.model()
     solver.set("timeout", PREFER_MILLISECONDS)
     wanted = [
-        known == _constant(z3, _PLAIN[name])
+        known == _constant(symbols, name)
         for name, known in symbols.known.items()
         if name in _PLAIN and name != "tier_rank"
     ]
@@ -100,10 +104,11 @@ def prefer(symbols: Symbols, solver: Any) -> Any:
     return model
 
 
-def _constant(z3: Any, value: Any) -> Any:
+def _constant(symbols: Symbols, name: str) -> Any:
+    value = _PLAIN[name]
     if isinstance(value, bool):
-        return z3.BoolVal(value)
-    return z3.IntVal(value) if isinstance(value, int) else z3.StringVal(value)
+        return symbols.z3.BoolVal(value)
+    return symbols.z3.IntVal(value) if isinstance(value, int) else symbols.literal(value)
 
 
 @dataclass(frozen=True)
@@ -214,10 +219,10 @@ def read_witness(symbols: Symbols, model: Any, provider: str | None) -> Witness:
         found = model.eval(known, model_completion=True)
         if z3.is_bool(found):
             values[name] = z3.is_true(found)
-        elif z3.is_int_value(found):
-            values[name] = found.as_long()
+        elif name in TEXTS or name in OTHER_TEXTS:
+            values[name] = symbols.texts[found.as_long()]
         else:
-            values[name] = decode_text(found.as_string())
+            values[name] = found.as_long()
     values["tier_rank"] = TIER_RANKS[values["tier"]]
     sets = {name: _held(symbols, values, name) for name in SETS}
     counts: tuple[dict[str, int], dict[str, int]] = ({}, {})

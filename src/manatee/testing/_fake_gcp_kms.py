@@ -47,6 +47,7 @@ class FakeGcpKms(FakeService):
         self.keys = {name: AESGCM.generate_key(256) for name in names}
         self.account = rsa.generate_private_key(65537, 2048)
         self.imported = False
+        self.disabled = False
         self.damage: str | None = None
         """Member of the next answers to falsify."""
 
@@ -63,6 +64,9 @@ class FakeGcpKms(FakeService):
         path, _, verb = asked.path.split("?")[0].removeprefix("/v1/").partition(":")
         if path not in self.keys:
             return self.refusal(404)
+        if self.disabled:
+            error = {"code": 400, "status": "FAILED_PRECONDITION", "message": "disabled."}
+            return Said(400, {"error": error})
         said: Said = getattr(self, f"_{verb or 'get'}")(path, asked.body)
         if self.damage is not None and said.status == 200:
             said.body[self.damage] = _falsified(said.body[self.damage])

@@ -49,7 +49,6 @@ class FakeKeyVault(FakeService):
         super().__init__()
         self.keys = {name: rsa.generate_private_key(65537, 2048) for name in names}
         self.exportable = False
-        self.other_kid = False
         self.may_get = True
         """Without, clients cannot have the public half, and wrap in the vault."""
 
@@ -73,7 +72,7 @@ class FakeKeyVault(FakeService):
         parts = asked.path.split("?")[0].strip("/").split("/")
         if parts[0] != "keys" or parts[1] not in self.keys or parts[2] != VERSION:
             return self.refusal(404)
-        key, kid = self.keys[parts[1]], self.key_url("other" if self.other_kid else parts[1])
+        key, kid = self.keys[parts[1]], self.key_url(parts[1])
         if len(parts) == 3:
             return self._described(key, kid) if self.may_get else self.refusal(403)
         if asked.body.get("alg") != "RSA-OAEP-256":

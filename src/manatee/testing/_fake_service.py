@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
-Failure = Literal["throttled", "forbidden", "broken", "slow", "nonsense", "hung-up"]
+Failure = Literal["throttled", "forbidden", "broken", "slow", "nonsense", "empty", "hung-up"]
 """How a service fails: HTTP 429, 403 or 500 with a body of its own kind; no answer; a page that
-is no answer to the question, with status 200; a connection closed without a word."""
+is no answer to the question, or an empty object, with status 200; a connection closed without a
+word."""
 
 STATUS: dict[str, int] = {"throttled": 429, "forbidden": 403, "broken": 500}
 
@@ -46,6 +47,8 @@ class FakeService:
         """How many requests fail before the service recovers; None: all."""
         self.requests: list[Asked] = []
         self.url = ""
+        self.elsewhere: str | None = None
+        """Address to which every request is redirected."""
         self.released = threading.Event()
 
     def answer(self, asked: Asked) -> Said:
@@ -81,6 +84,12 @@ class FakeService:
             return
         if failure == "nonsense":
             self._send(handler, 200, b"<html>busy</html>", {"Content-Type": "text/html"})
+            return
+        if failure == "empty":
+            self._send(handler, 200, b"{}", {"Content-Type": "application/json"})
+            return
+        if self.elsewhere is not None:
+            self._send(handler, 307, b"", {"Location": self.elsewhere + asked.path})
             return
         said = self.refusal(STATUS[failure]) if failure else self.answer(asked)
         data = json.dumps(said.body).encode()

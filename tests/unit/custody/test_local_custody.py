@@ -24,6 +24,7 @@ from manatee.custody import (
     unwrap_data_key,
     wrap_data_key,
 )
+from manatee.custody._blob import WrappedBlob, pack_blob
 from manatee.errors import (
     ConflictError,
     CustodyDeniedError,
@@ -276,3 +277,27 @@ def test_hostile_wrapped_keys_give_only_our_errors(data: bytes) -> None:
             unwrap_data_key(
                 replace(MANIFEST, wrapped_key=replace(wrapped, ciphertext=text)), custody
             )
+
+
+AGE_LINES = st.sampled_from(
+    [
+        b"age-encryption.org/v1\n",
+        b"-> X25519 AAAA\n",
+        b"-> scrypt AAAAAAAAAAAAAAAAAAAAAA 30\n",
+        b"-> grease\n",
+        b"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n",
+        b"--- AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n",
+    ]
+)
+
+
+@given(st.lists(AGE_LINES | st.binary(max_size=80), max_size=8))
+def test_hostile_age_files_give_only_our_errors(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[bytes]
+) -> None:
+    folder = tmp_path_factory.getbasetemp() / "age"
+    custody = open_custody(folder) if folder.exists() else create_custody(folder)
+    sealed = b"".join(lines) or b"x"
+    blob = pack_blob(WrappedBlob("age", custody.describe().key_id, sealed))
+    with pytest.raises(SealingError):
+        custody.unwrap(blob, b"")

@@ -51,6 +51,8 @@ def test_every_cut_and_every_appended_byte_is_refused(data: st.DataObject) -> No
 def test_an_enormous_blob_is_refused_unread() -> None:
     with pytest.raises(SealingError):
         parse_blob(MAGIC + b"\x01a\x01b" + bytes(1 << 20))
+    with pytest.raises(SealingError):  # well formed, but larger than any place makes
+        parse_blob(MAGIC + b"\x01a\x01b" + (9000).to_bytes(2, "big") + bytes(9000))
 
 
 @pytest.mark.parametrize(
@@ -85,12 +87,13 @@ def test_a_frame_with_nothing_sealed_is_refused() -> None:
 def test_the_binding_covers_kind_key_id_and_context_each_on_its_own() -> None:
     found = {
         binding_of("age", "k", b"context"),
+        binding_of("age", "l", b"context"),
         binding_of("agek", "", b"context"),
         binding_of("age", "kc", b"ontext"),
         binding_of("age", "k", b"contex"),
         binding_of("pkcs11", "k", b"context"),
     }
-    assert len(found) == 5
+    assert len(found) == 6
     assert {len(binding) for binding in found} == {32}
 
 

@@ -11,8 +11,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from manatee.custody import wrap_data_key
-from manatee.errors import KeyDeniedError, LimitError, ManateeError, SealingError
+from manatee.custody import add_key, wrap_data_key
+from manatee.errors import (
+    CustodyDeniedError,
+    CustodyUnavailableError,
+    KeyDeniedError,
+    LimitError,
+    ManateeError,
+    SealingError,
+    SettingsError,
+)
 from manatee.keybroker import CHALLENGE_SECONDS, KeyBroker, _store
 from manatee.policy import ACCEPT_SIMULATED, REAL_BELOW_HARDWARE
 from manatee.records import (
@@ -247,6 +255,48 @@ def test_a_swapped_label_makes_the_wrapped_key_useless(place: Installation) -> N
     place.manifest = msgspec.structs.replace(place.manifest, datasets=(place.use(place.dataset),))
     broker = place.broker()
     assert refusal(broker, place.ask(broker).body()) == "wrapped-key"
+
+
+def test_a_custody_that_is_away_releases_nothing_is_logged_and_burns_no_grant(
+    place: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = place.broker()
+
+    def away(*_: object) -> bytes:
+        raise CustodyUnavailableError("10.0.0.7 did not answer.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(place.custody, "unwrap", away)
+        with pytest.raises(CustodyUnavailableError) as caught:
+            broker.release(place.ask(broker).body())
+    assert "10.0.0.7" not in str(caught.value)
+    logged = json.loads(broker._store.decisions()[-1].body)
+    assert (logged["outcome"], logged["check"]) == ("denied", "custody")
+    assert broker.release(place.ask(broker).body()).keys
+
+
+@pytest.mark.parametrize("error", [CustodyDeniedError, SettingsError])
+def test_a_custody_that_refuses_denies_without_saying_where_the_key_is(
+    place: Installation, monkeypatch: pytest.MonkeyPatch, error: type[ManateeError]
+) -> None:
+    broker = place.broker()
+
+    def refuse(*_: object) -> bytes:
+        raise error("the file /etc/manatee/pin is open to others.")
+
+    monkeypatch.setattr(place.custody, "unwrap", refuse)
+    body = place.ask(broker).body()
+    with pytest.raises(KeyDeniedError) as caught:
+        broker.release(body)
+    assert caught.value.check == "custody"
+    assert "/etc/manatee" not in str(caught.value)
+    assert "/etc/manatee" in caught.value.reasons[0]
+
+
+def test_a_key_under_a_rotated_custody_is_still_released(place: Installation) -> None:
+    place.custody = add_key(place.folder / "custody")
+    broker = place.broker()
+    assert broker.release(place.ask(broker).body()).keys
 
 
 @pytest.mark.parametrize("ciphertext", ["", "AAAA", "A", "AB==", "A" * 120])

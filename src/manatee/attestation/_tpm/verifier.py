@@ -26,7 +26,7 @@ from manatee.attestation._tpm.payload import (
 from manatee.attestation._tpm.public import parse_public, parse_signature
 from manatee.attestation._tpm.quote import RESETTABLE_PCRS, parse_attest, selected
 from manatee.attestation._tpm.reference import TpmReference
-from manatee.attestation._tpm.vouching import vouched
+from manatee.attestation._tpm.vouching import names_its_key, vouched
 from manatee.records import Digest, Evidence, Tier, unbase64
 
 KIND = "tpm2"
@@ -37,8 +37,8 @@ NOTHING_ALLOWED = TpmReference(pcrs=(), activated_names=())
 class TpmVerifier:
     """Appraises TPM quotes.
 
-    Checked: the quote's signature, the attestation key's attributes and who vouches for it, the
-    exact register selection, their digest and the events behind them, binding, and what was
+    Checked: the quote's signature, the attestation key's attributes, name and who vouches for it,
+    the exact register selection, their digest and the events behind them, binding, and what was
     measured. The quote is undated: the caller's nonce settles freshness. Whoever keeps the last
     quote of a TPM should also ask `check_not_before`.
     """
@@ -100,6 +100,13 @@ class TpmVerifier:
                 bad="not restricted, not fixed to its TPM, not made by it, or also decrypts",
             ),
             check(
+                "qualified-signer",
+                "Quote names the key and these attributes",
+                names_its_key(quote.qualified_signer, key, endorsement),
+                good="the quote's qualified signer is this key's name below its parent's",
+                bad="the quote's qualified signer is another key, or this one otherwise made",
+            ),
+            check(
                 "root",
                 "Key belongs to a TPM that somebody you trust vouches for",
                 voucher.tier is not None,
@@ -118,9 +125,9 @@ class TpmVerifier:
                 "Quote covers exactly the agreed registers",
                 selected(quote, allowed.pcrs)
                 and tuple(registers) == tuple(sorted(allowed.pcrs))
-                and not RESETTABLE_PCRS & set(allowed.pcrs),
+                and not RESETTABLE_PCRS.issuperset(allowed.pcrs),
                 good=f"registers {', '.join(map(str, registers))} of the SHA-256 bank",
-                bad="fewer, more, other or resettable registers, or another bank",
+                bad="fewer, more or other registers, resettable ones alone, or another bank",
             ),
             check(
                 "pcr-digest",
@@ -156,10 +163,8 @@ class TpmVerifier:
         """Add the checks of what was measured; return runtime and job."""
         if not payload.events:
             # without events the registers themselves must be those of a known image
-            names = tuple(f"pcr{index}" for index in registers)
-            runtime, image = match_image(
-                KIND, _measurements(registers), reference_values, required=names
-            )
+            found = _measurements(registers)
+            runtime, image = match_image(KIND, found, reference_values, required=tuple(found))
             checks.append(image)
             return runtime, None
         replayed = replay(payload.events)
@@ -197,4 +202,9 @@ class TpmVerifier:
 
 
 def _measurements(registers: Mapping[int, bytes]) -> dict[str, str]:
-    return {f"pcr{index}": value.hex() for index, value in registers.items()}
+    """Return what registers say: those that software can set back say nothing."""
+    return {
+        f"pcr{index}": value.hex()
+        for index, value in registers.items()
+        if index not in RESETTABLE_PCRS
+    }

@@ -45,7 +45,8 @@ _GOOGLE_ROOT = (
     "gce-ek-root-1.der",
     "9bd5285f8fb18502a7947e621ffd470266f49fcd3b73e19a190f690ad32a7caf",
 )
-_ENDORSEMENT_HIERARCHY = 0x4000000B
+_ENDORSEMENT_HIERARCHY = (0x4000000B).to_bytes(4, "big")
+_OWNER_HIERARCHY = (0x40000001).to_bytes(4, "big")
 _MAX_CANDIDATES = 4
 
 
@@ -104,7 +105,7 @@ def _activated(
 ) -> Vouched:
     if endorsement is None or not endorsement.is_storage_key:
         return Vouched(None, "you activated this key, but the quote's TPM shows no endorsement key")
-    if qualified_signer not in qualified_names(key, endorsement):
+    if not _beside(qualified_signer, key, endorsement):
         return Vouched(None, "the quote's qualified signer is not this key of this TPM")
     reason = "no certificate for the endorsement key came with the quote"
     for tier, pinned in _pinned(roots):
@@ -116,15 +117,23 @@ def _activated(
     return Vouched(None, reason)
 
 
-def qualified_names(key: TpmPublic, endorsement: TpmPublic) -> tuple[bytes, bytes]:
-    """Return the names a quote by a key may carry (TPM 2.0 Library, Part 1, section 16.3).
+def names_its_key(qualified_signer: bytes, key: TpmPublic, endorsement: TpmPublic | None) -> bool:
+    """Whether a quote says that this key made it, attributes and all.
 
-    The first is for a key made under the endorsement key, the second for one made, as the
-    endorsement key is, straight from the endorsement seed.
+    A TPM puts into a quote the name of the key that signs and of all keys above it (TPM 2.0
+    Library, Part 1, section 16.3). Read are keys made under the endorsement key shown, or straight
+    from the endorsement or the storage seed.
     """
-    hierarchy = _ENDORSEMENT_HIERARCHY.to_bytes(4, "big")
-    parent = _qualified(endorsement, hierarchy)
-    return _qualified(key, parent), _qualified(key, hierarchy)
+    parents = [_ENDORSEMENT_HIERARCHY, _OWNER_HIERARCHY]
+    if endorsement is not None:
+        parents.append(_qualified(endorsement, _ENDORSEMENT_HIERARCHY))
+    return qualified_signer in [_qualified(key, parent) for parent in parents]
+
+
+def _beside(qualified_signer: bytes, key: TpmPublic, endorsement: TpmPublic) -> bool:
+    """Whether a key was made under the endorsement key, or from the same seed."""
+    parents = (_ENDORSEMENT_HIERARCHY, _qualified(endorsement, _ENDORSEMENT_HIERARCHY))
+    return qualified_signer in [_qualified(key, parent) for parent in parents]
 
 
 def _qualified(key: TpmPublic, parent: bytes) -> bytes:

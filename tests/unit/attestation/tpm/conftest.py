@@ -33,6 +33,7 @@ JOB = digest_bytes(b"job")
 AK = "2.23.133.8.3"
 EK = "2.23.133.8.1"
 EK_KEY = rsa.generate_private_key(65537, 2048)
+DEFAULT = TpmReference()
 Signer = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 
@@ -232,8 +233,9 @@ class Forge:
         *,
         at: datetime = AT,
         expected: ExpectedBinding | None = None,
-        reference: TpmReference | None = TpmReference(),
+        reference: TpmReference | None = DEFAULT,
         roots: dict[str, tuple[str, ...]] | None = None,
+        evidence: Evidence | None = None,
         **members: Any,
     ) -> AttestationResult:
         certificates = self.certificates
@@ -247,7 +249,7 @@ class Forge:
             "tpm": reference,
         }
         return appraise(
-            self.evidence(),
+            evidence or self.evidence(),
             at=at,
             expected_binding=expected or ExpectedBinding.exactly(NONCE),
             reference_values=ReferenceValues(**(values | members)),

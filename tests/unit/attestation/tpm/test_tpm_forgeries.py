@@ -9,9 +9,17 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from manatee.attestation import ExpectedBinding, GuestImage, TpmReference
-from manatee.errors import AttestationError, MalformedError
-from manatee.records import Tier, digest_bytes, raw_digest, to_base64
+from manatee.attestation import ExpectedBinding, GuestImage, TpmReference, verifiers
+from manatee.errors import AttestationError, MalformedError, TooLargeError
+from manatee.records import (
+    Evidence,
+    Tier,
+    canonical_json,
+    digest_bytes,
+    raw_digest,
+    to_base64,
+    unbase64,
+)
 
 Change = Callable[[Any, Any], Any]
 OTHER = digest_bytes(b"another")
@@ -170,6 +178,17 @@ REFUSED: dict[str, tuple[Change, list[str]]] = {
         lambda f, t: f.but(public=t.public_area(f.key, 0x00050072, scheme=t.number(0x10, 2))),
         ["signature", "ak-attributes"],
     ),
+    "quote-of-a-looser-key-shown-as-a-tight-one": (
+        lambda f, t: f.but(
+            signer=t.qualified(t.public_area(f.key, 0x00040072), t.number(0x4000000B, 4))
+        ),
+        ["qualified-signer"],
+    ),
+    "quote-by-a-key-under-an-unknown-parent": (
+        lambda f, t: f.but(signer=t.qualified(f.area, b"\0\x0b" + bytes(32))),
+        ["qualified-signer"],
+    ),
+    "qualified-signer-empty": (lambda f, t: f.but(signer=b""), ["qualified-signer"]),
     "no-certificate": (lambda f, t: f.but(certificates=()), ["root"]),
     "certificate-of-another-key": (
         lambda f, t: f.but(
@@ -371,16 +390,40 @@ def test_the_tier_is_that_of_the_root_never_hardware(forge: Any) -> None:
     assert both.tier is Tier.SOFTWARE_TPM
 
 
-@pytest.mark.parametrize("pcrs", [(), (23,), (8, 9, 16), (8, 9, 23)])
-def test_conditions_on_registers_that_can_be_set_back_refuse(
+@pytest.mark.parametrize("pcrs", [(), (16,), (23,), (16, 23)])
+def test_registers_that_can_be_set_back_alone_are_refused(
     forge: Any, tpm_bytes: Any, pcrs: tuple[int, ...]
 ) -> None:
-    known = dict(forge.registers)
     quoted = forge.but(
         selections=(tpm_bytes.selection(*pcrs),),
-        registers=tuple((pcr, known.get(pcr, bytes(32))) for pcr in pcrs) or forge.registers,
+        registers=tuple((pcr, bytes(32)) for pcr in pcrs) or forge.registers,
+        events=(),
     )
-    assert "pcr-selection" in quoted.failed(reference=TpmReference(pcrs=pcrs))
+    reference = TpmReference(pcrs=pcrs)
+    assert "pcr-selection" in quoted.failed(reference=reference)
+    image = GuestImage(
+        kind="tpm2",
+        measurements={f"pcr{pcr}": bytes(32).hex() for pcr in pcrs},
+        runtime_digest=tpm_bytes.RUNTIME,
+    )
+    assert "image" in quoted.failed(reference=reference, images=(image,))
+
+
+@pytest.mark.parametrize("pcr", [16, 23])
+def test_an_image_cannot_be_told_by_a_register_that_can_be_set_back(
+    forge: Any, tpm_bytes: Any, pcr: int
+) -> None:
+    quoted = forge.but(
+        selections=(tpm_bytes.selection(8, pcr),),
+        registers=(forge.registers[0], (pcr, bytes(32))),
+        events=(),
+    )
+    reference = TpmReference(pcrs=(8, pcr))
+    kept = {"pcr8": forge.registers[0][1].hex()}
+    for measurements, checks in ((kept, []), (kept | {f"pcr{pcr}": bytes(32).hex()}, ["image"])):
+        image = GuestImage(kind="tpm2", measurements=measurements, runtime_digest=tpm_bytes.RUNTIME)
+        assert quoted.failed(reference=reference, images=(image,)) == checks
+        assert f"pcr{pcr}" not in quoted.appraise(reference=reference).claims.measurements
 
 
 @pytest.mark.parametrize("seconds", [-1, 1])
@@ -416,20 +459,89 @@ def test_evidence_of_another_session_purpose_or_broker_is_refused(forge: Any) ->
         assert forge.failed(expected=ExpectedBinding.of(other)) == ["binding"]
 
 
-def test_evidence_has_one_encoding(forge: Any) -> None:
-    import base64
+def resent(evidence: Evidence, payload: bytes) -> Evidence:
+    return Evidence(media_type=evidence.media_type, payload=to_base64(payload))
 
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda data: b"", id="empty"),
+        pytest.param(lambda data: data[:1], id="first-byte"),
+        pytest.param(lambda data: data[: len(data) // 4], id="a-quarter"),
+        pytest.param(lambda data: data[: len(data) // 2], id="half"),
+        pytest.param(lambda data: data[:-1], id="all-but-one-byte"),
+        pytest.param(lambda data: data + b"\0", id="trailing-zero"),
+        pytest.param(lambda data: data + b"A", id="trailing-letter"),
+        pytest.param(lambda data: data + b"\n", id="trailing-newline"),
+        pytest.param(lambda data: data + b" " * (1 << 20), id="a-mebibyte-of-blanks"),
+        pytest.param(lambda data: data[:-1] + bytes(1 << 20), id="a-mebibyte-of-zeros"),
+        pytest.param(lambda data: b" " + data, id="leading-blank"),
+        pytest.param(lambda data: b'{"events":[],' + data[1:], id="member-twice"),
+        pytest.param(lambda data: b"[" * 5000 + data, id="nested"),
+    ],
+)
+def test_evidence_has_one_encoding(forge: Any, change: Callable[[bytes], bytes]) -> None:
     evidence = forge.evidence()
-    plain = base64.b64decode(evidence.payload)
-    for tail in (b"\n", b" ", b"\0", b"A", b"A" * (1 << 20)):
-        changed = type(evidence)(media_type=evidence.media_type, payload=to_base64(plain + tail))
-        with pytest.raises(AttestationErrorOrInput):
-            _appraise(forge, changed)
+    assert forge.appraise(evidence=evidence).accepted
+    changed = resent(evidence, change(unbase64(evidence.payload)))
+    with pytest.raises((MalformedError, TooLargeError)):
+        forge.appraise(evidence=changed)
 
 
-AttestationErrorOrInput = (AttestationError, MalformedError)
+def test_no_bit_of_the_quote_can_be_flipped(forge: Any) -> None:
+    attest, signature = forge.attest, forge.signed(forge.attest)
+    payload = forge.payload()
+    for member, data in (("attest", attest), ("signature", signature), ("ak_public", forge.area)):
+        for index in range(len(data)):
+            flipped = bytearray(data)
+            flipped[index] ^= 1 << index % 8
+            changed = payload | {
+                "attest": to_base64(attest),
+                "signature": to_base64(signature),
+                member: to_base64(bytes(flipped)),
+            }
+            evidence = resent(forge.evidence(), canonical_json(changed))
+            try:
+                assert not forge.appraise(evidence=evidence).accepted, (member, index)
+            except MalformedError:
+                continue
 
 
-def _appraise(forge: Any, evidence: Any) -> Any:
-    object.__setattr__(forge, "evidence", lambda: evidence)
-    return forge.appraise()
+def test_truncated_structures_are_refused_typed(forge: Any) -> None:
+    payload = forge.payload()
+    for member in ("attest", "signature", "ak_public"):
+        data = unbase64(payload[member])
+        for size in range(len(data)):
+            changed = canonical_json(payload | {member: to_base64(data[:size])})
+            with pytest.raises(MalformedError):
+                forge.appraise(evidence=resent(forge.evidence(), changed))
+
+
+def test_evidence_under_another_kinds_name_is_refused(forge: Any) -> None:
+    evidence = forge.evidence()
+    for verifier in verifiers():
+        if verifier.kind != "tpm2":
+            renamed = Evidence(media_type=verifier.media_type, payload=evidence.payload)
+            with pytest.raises((MalformedError, AttestationError)):
+                forge.appraise(evidence=renamed).require()
+
+
+def test_many_certificates_cost_little_and_the_right_one_is_found(
+    forge: Any, tpm_bytes: Any
+) -> None:
+    others = tuple(
+        tpm_bytes.Authority().issue(forge.key.public_key(), purposes=(tpm_bytes.AK,))
+        for _ in range(3)
+    )
+    good = forge.authority.issue(forge.key.public_key())
+    assert forge.but(certificates=(*others, good, forge.authority.root)).failed() == []
+
+
+def test_an_intermediate_is_found_in_any_order(forge: Any, tpm_bytes: Any) -> None:
+    middle = tpm_bytes.Authority("software TPM, not hardware: a branch")
+    between = forge.authority.issue(middle.key.public_key(), name=middle.name, ca=True, purposes=())
+    leaf = middle.issue(forge.key.public_key())
+    for given in ((leaf, between), (between, leaf), (forge.authority.root, between, leaf)):
+        assert forge.but(certificates=given).failed() == []
+    assert forge.but(certificates=(leaf,)).failed() == ["root"]
