@@ -23,8 +23,10 @@ from time import perf_counter
 from typing import Any
 
 import dcap_qvl
+import msgspec
 
 from manatee.attestation import (
+    NO_ENDORSEMENTS,
     Endorsements,
     ExpectedBinding,
     ReferenceValues,
@@ -50,7 +52,7 @@ FLOORS = {
 REFERENCE_VALUES = ReferenceValues(
     runtime_digests=(),
     roots={},
-    snp=SnpReference(minimum_tcb=FLOORS),
+    snp=msgspec.convert({"minimum_tcb": FLOORS}, SnpReference),
     tdx=TdxReference(),
     nitro=NitroReference(),
 )
@@ -65,7 +67,7 @@ class Case:
     media_type: str
     data: bytes
     at: datetime
-    endorsements: Endorsements = Endorsements()
+    endorsements: Endorsements = NO_ENDORSEMENTS
 
     def appraise(self, data: bytes | None = None) -> bool:
         """Appraise once; whether the signatures held."""

@@ -19,6 +19,7 @@ from manatee.attestation._reference import GuestImage, ReferenceValues
 from manatee.attestation._registry import appraise, register_verifier, verifier_of, verifiers
 from manatee.attestation._simulated import SimulatedClaims, SimulatedDevice, SimulatedVerifier
 from manatee.attestation._tpm.certified import certified_by
+from manatee.attestation._tpm.credential import make_credential
 from manatee.attestation._tpm.payload import Event, PcrValue, TpmPayload
 from manatee.attestation._tpm.public import TpmPublic
 from manatee.attestation._tpm.public import parse_public as parse_tpm_public
@@ -50,6 +51,7 @@ __all__ = [
     "appraise",
     "certified_by",
     "check",
+    "make_credential",
     "parse_tpm_public",
     "register_verifier",
     "verifier_of",

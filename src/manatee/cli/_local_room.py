@@ -18,9 +18,9 @@ from manatee.cli._accounts import add_account, trust_approver
 from manatee.cli._people import Identity, new_approver_key, new_researcher_identity
 from manatee.cli._tee import Tee, tee_named
 from manatee.custody import KeyCustody
-from manatee.keybroker import create_broker, write_policy
+from manatee.keybroker import create_broker, trust_policy_key, write_policy
 from manatee.outputs import DEFAULT_POLICY
-from manatee.policy import ReleasePolicy
+from manatee.policy import PolicyDocument, TemplateParameters, render_template, sign_policy
 from manatee.records import Label, Tier, digest_record, to_base64
 from manatee.settings import Settings
 
@@ -84,18 +84,27 @@ def make_local_room(
     )
     broker_custody = create_broker(home / "keybroker", BROKER)
     now = system_clock()
-    policy = ReleasePolicy(
+    policy_key = new_approver_key(folder / "provider" / "policy-key.json")
+    trust_policy_key(home / "keybroker", PROVIDER, policy_key.public_key)
+    document = PolicyDocument(
         provider=PROVIDER,
-        minimum_tier=tee.tier,
-        runtime_digests=(runtime_digest,),
-        output_policy_digests=(digest_record(DEFAULT_POLICY),),
-        projects=(PROJECT,),
-        researchers=(RESEARCHER,),
-        approver_keys=(approver.public_key,),
+        version=1,
         valid_from=timestamp(now - timedelta(minutes=1)),
         valid_until=timestamp(now + TOKEN_LIFE),
+        approver_keys={PROVIDER: (approver.public_key,)},
+        cedar=render_template(
+            "named-researchers",
+            TemplateParameters(
+                project=PROJECT,
+                researchers=(RESEARCHER,),
+                minimum_tier=tee.tier,
+                runtimes=(runtime_digest,),
+                output_policies=(digest_record(DEFAULT_POLICY),),
+                approvals={PROVIDER: 1},
+            ),
+        ),
     )
-    write_policy(home / "keybroker", policy, references)
+    write_policy(home / "keybroker", sign_policy(policy_key.raw, document), references)
     anchors = TrustAnchors(
         minimum_tier=tee.tier,
         reference_values=references,

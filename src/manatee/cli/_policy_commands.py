@@ -79,9 +79,8 @@ def check(file: Path, output: Output = Format.TABLE) -> None:
     else:
         count = len(policy.compiled().policies)
         counted = ", ".join(policy.organisations) or "nobody"
-        typer.echo(
-            f"{file}: good. {count} {'policy' if count == 1 else 'policies'}; counts approvals by: {counted}."
-        )
+        policies = "1 policy" if count == 1 else f"{count} policies"
+        typer.echo(f"{file}: good. {policies}; counts approvals by: {counted}.")
         if count == 0:
             typer.echo("It allows nothing.")
     if problems:

@@ -16,7 +16,6 @@ from manatee.records import parse_json
 
 _NAMED = {ItemKind.JWKS: "jwks/", ItemKind.RIM: "rim/"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,150}")
-_FMSPC = re.compile(r"[0-9a-f]{12}")
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _MAX_KEYS = 64
 
@@ -99,13 +98,9 @@ def _revocation_list(data: bytes, label: str) -> Item:
 
 def _tdx(data: bytes) -> Item:
     found = read_collateral(data)
-    info = parse_json(found.body.tcb_info.encode())
-    fmspc = info.get("fmspc") if isinstance(info, dict) else None
-    if not isinstance(fmspc, str) or not _FMSPC.fullmatch(fmspc.lower()):
-        raise MalformedError("Intel's TCB info names no platform (FMSPC).")
-    name = f"intel-tdx/{fmspc.lower()}"
+    name = f"intel-tdx/{found.fmspc}"
     return Item(
-        ItemKind.TDX_COLLATERAL, name, data, f"FMSPC {fmspc.lower()}", found.issued, found.expires
+        ItemKind.TDX_COLLATERAL, name, data, f"FMSPC {found.fmspc}", found.issued, found.expires
     )
 
 

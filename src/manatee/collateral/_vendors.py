@@ -18,8 +18,7 @@ from cryptography.x509.oid import NameOID
 from manatee.attestation._certificates import read_certificate
 from manatee.attestation._snp.report import parse_report
 from manatee.attestation._snp.tcb import product_of_cpu, read_tcb
-from manatee.attestation._tdx.dcap import fmspc_of
-from manatee.attestation._tdx.quote import parse_quote
+from manatee.attestation._tdx.quote import fmspc_of, parse_quote
 from manatee.collateral._download import Downloader
 from manatee.collateral._intel import TdxParts, read_tdx_parts
 from manatee.collateral._item import Item, ItemKind
@@ -104,8 +103,8 @@ def fetch_intel(
         InputError: An answer is empty.
         NotFoundError, AppraisalUnavailableError, TooLargeError: See `Downloader.get`.
     """
-    fields, exact = parse_quote(quote)
-    fmspc = fmspc_of(exact)
+    fields, _ = parse_quote(quote)
+    fmspc = fmspc_of(fields.certificates[0])
     tcb = get.get(f"{base}/tdx/certification/v4/tcb?fmspc={fmspc}")
     identity = get.get(f"{base}/tdx/certification/v4/qe/identity")
     authority = _authority(fields.certificates[1])

@@ -47,6 +47,7 @@ class AzureKeyVaultKey:
             "read_timeout": READ_SECONDS,
             "retry_total": 0,
             # a redirect would carry the data key's wrapping to another address
+            "permit_redirects": False,
         }
         if settings.ca_file is not None:
             options["connection_verify"] = str(folder / settings.ca_file)

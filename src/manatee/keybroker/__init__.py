@@ -4,10 +4,14 @@ Trusted core: standard library, `cryptography` and our records only.
 """
 
 from manatee.keybroker._broker import CHALLENGE_SECONDS, BrokerKeys, KeyBroker
+from manatee.keybroker._budget import Budget, NoBudget
+from manatee.keybroker._decision_log import DecisionLog
 from manatee.keybroker._folder import (
     create_broker,
+    decision_log_signer,
     open_broker,
     read_broker_keys,
+    trust_policy_key,
     write_policy,
     write_private,
 )
@@ -18,13 +22,18 @@ __all__ = [
     "CHALLENGE_SECONDS",
     "BrokerKeys",
     "BrokerStore",
+    "Budget",
+    "DecisionLog",
     "KeyBroker",
     "LoggedDecision",
+    "NoBudget",
     "asgi_app",
     "chain_digest",
     "create_broker",
+    "decision_log_signer",
     "open_broker",
     "read_broker_keys",
+    "trust_policy_key",
     "write_policy",
     "write_private",
 ]

@@ -12,16 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from manatee._clock import Clock, timestamp
-from manatee.attestation import (
-    AttestationResult,
-    ExpectedBinding,
-    Mark,
-    ReferenceValues,
-    appraise,
-)
+from manatee._clock import monotonic as monotonic_clock
+from manatee.attestation import NO_ENDORSEMENTS, Endorsements, ReferenceValues, verifiers
 from manatee.custody import KeyCustody, unwrap_data_key
 from manatee.errors import (
-    AppraisalRefusedError,
     CustodyDeniedError,
     CustodyUnavailableError,
     InputError,
@@ -30,10 +24,13 @@ from manatee.errors import (
     SealingError,
     SettingsError,
 )
-from manatee.keybroker._store import BrokerStore
-from manatee.policy import ReleaseFacts, ReleasePolicy, decide_release
+from manatee.keybroker._budget import Budget, NoBudget
+from manatee.keybroker._decision_log import DecisionLog
+from manatee.keybroker._guest import appraise_guest
+from manatee.keybroker._rates import RateLimiter
+from manatee.keybroker._store import BrokerStore, Grant
+from manatee.policy import ReleaseFacts, VerifiedPolicy, decide
 from manatee.records import (
-    MAX_EVIDENCE_BYTES,
     MAX_JSON_BYTES,
     NONCE_BYTES,
     Challenge,
@@ -79,13 +76,37 @@ class KeyBroker:
         self,
         keys: BrokerKeys,
         *,
-        policy: ReleasePolicy,
+        policy: VerifiedPolicy,
         reference_values: ReferenceValues,
         store: BrokerStore,
+        decisions: DecisionLog,
         clock: Clock,
         log: Log,
         insecure_settings: tuple[str, ...] = (),
+        endorsements: Callable[[], Endorsements] = lambda: NO_ENDORSEMENTS,
+        budget: Budget | None = None,
+        monotonic: Callable[[], float] = monotonic_clock,
     ) -> None:
+        """Stand ready.
+
+        Args:
+            keys: Its name and key custody.
+            policy: The provider's, verified.
+            reference_values: What evidence is held against.
+            store: Nonces, grants and decisions.
+            decisions: The transparency log of the decisions in `store`.
+            clock: Its own; believed only as long as it does not go back.
+            log: Takes events for the operator.
+            insecure_settings: Those it was started with; shown in every answer and log entry.
+            endorsements: Vendors' collateral at hand, asked for anew at every appraisal.
+            budget: Accounts for what a release may cost; None: nothing has a budget.
+            monotonic: Seconds that never go back, for rate limits.
+        """
+        self._decisions = decisions
+        self._endorsements = endorsements
+        self._budget = budget or NoBudget()
+        self._per_job = RateLimiter(per_minute=60, burst=120, monotonic=monotonic)
+        self._overall = RateLimiter(per_minute=1200, burst=2400, monotonic=monotonic)
         self._keys = keys
         self._policy = policy
         self._reference_values = reference_values
@@ -104,14 +125,23 @@ class KeyBroker:
 
         Raises:
             MalformedError: The body is not a `ChallengeRequest`.
-            LimitError: Too many challenges are open.
+            KeyDeniedError: No evidence of that kind is appraised here, or the clock went back.
+            LimitError: Too many challenges are open or asked for.
         """
         request = read_record(body, ChallengeRequest, what="challenge request", max_bytes=4096)
+        self._limit(request.job_digest)
         now = self._clock()
+        self._store.check_clock(now.timestamp())
+        if request.kind not in {verifier.kind for verifier in verifiers()}:
+            raise KeyDeniedError("kind", "no evidence of that kind is appraised here.")
         nonce = secrets.token_bytes(NONCE_BYTES)
         expires = now + timedelta(seconds=CHALLENGE_SECONDS)
         self._store.add_nonce(
-            nonce, request.job_digest, now=now.timestamp(), expires_at=expires.timestamp()
+            nonce,
+            request.job_digest,
+            kind=request.kind,
+            now=now.timestamp(),
+            expires_at=expires.timestamp(),
         )
         return Challenge(
             nonce=to_base64(nonce), broker_id=self.broker_id, expires_at=timestamp(expires)
@@ -130,20 +160,31 @@ class KeyBroker:
         """
         # 1. size caps and 2. strict parse
         request = read_record(body, ReleaseRequest, what="release request")
+        self._limit(request.job_digest)
         try:
             return self._decide(request)
         except KeyDeniedError as error:
-            self._store.log(self._decision(request, outcome="denied", check=error.check))
-            self._log("key_denied", {"check": error.check, "job_digest": request.job_digest})
+            self._deny(request, error.check, error.reasons or (error.message,))
             raise
-        except CustodyUnavailableError:
-            self._store.log(self._decision(request, outcome="denied", check="custody"))
-            self._log("key_denied", {"check": "custody", "job_digest": request.job_digest})
+        except CustodyUnavailableError as error:
+            self._deny(request, "custody", (error.message,))
             raise
+
+    def _limit(self, job_digest: str) -> None:
+        """Count a request. Raises LimitError: for this job, or over all, there were too many."""
+        self._per_job.take(job_digest)
+        self._overall.take("all")
+
+    def _deny(self, request: ReleaseRequest, check: str, reasons: tuple[str, ...]) -> None:
+        """Log a refusal with its reasons: they are the provider's, and go no further."""
+        decision = self._decision(request, outcome="denied", check=check, reasons=reasons)
+        self._decisions.publish(self._store.log(decision, reasons).seq)
+        self._log("key_denied", {"check": check, "job_digest": request.job_digest})
 
     def _decide(self, request: ReleaseRequest) -> ReleaseAnswer:
         at = self._clock()
-        nonce, session_key, datasets = self._consistent(request, at)
+        self._store.check_clock(at.timestamp())
+        nonce, session_key, kind = self._consistent(request, at)
         # 3. signature chain, 4. freshness, 5. binding
         bound = binding(
             purpose="key-release",
@@ -152,39 +193,80 @@ class KeyBroker:
             job_digest=request.job_digest,
             session_key=session_key,
         )
-        result = self._appraise(request, at, bound)
-        # 6. typed claims: the measured job and runtime are the manifest's
-        claims = result.claims
-        if claims is None or claims.job_digest != request.job_digest:
+        guest = appraise_guest(
+            request.evidence,
+            kind=kind,
+            at=at,
+            bound=bound,
+            reference_values=self._reference_values,
+            endorsements=self._endorsements(),
+            max_age_seconds=CHALLENGE_SECONDS,
+        )
+        result = guest.result
+        # 6. typed claims: what was measured is the manifest's. A kind that measures no job binds
+        #    it all the same, in step 5, by an executor whose image was measured
+        if guest.claims.job_digest not in (None, request.job_digest):
             raise KeyDeniedError("job", "the guest was measured to run another job.")
-        if claims.runtime_digest != request.manifest.runtime_digest:
+        if guest.claims.runtime_digest != request.manifest.runtime_digest:
             raise KeyDeniedError("runtime", "the guest was measured to run another runtime.")
         # 7. the provider's policy, with the approvals of this job digest
-        decide_release(
+        datasets = request.datasets
+        names = tuple(dataset.name for dataset in datasets)
+        manifest = request.manifest
+        decided = decide(
             self._policy,
             ReleaseFacts(
-                manifest=request.manifest,
+                manifest=manifest,
                 job_digest=request.job_digest,
                 datasets=datasets,
                 approvals=request.approvals,
                 tier=result.tier,
                 at=at,
                 insecure_settings=self._insecure_settings,
+                evidence=guest.facts(at),
+                attempt=request.attempt,
+                earlier_uses=self._store.uses(
+                    names, project=manifest.project, researcher=manifest.researcher
+                ),
+                epsilon_micro_left=self._budget.left(datasets),
             ),
         )
-        # 8. seal first, grant second, answer third: a failure before the grant burns nothing,
-        #    a crash after it releases nothing twice
+        # 8. seal first, reserve and grant second, answer third: a failure before the grant burns
+        #    nothing, a crash after it releases nothing twice
         sealed = tuple(
             self._seal(dataset, request, result.tier, at, nonce=nonce, session_key=session_key)
             for dataset in datasets
         )
-        head = self._store.grant(
-            request.job_digest,
-            tuple(key.dataset_version for key in sealed),
-            attempt=request.attempt,
-            now=at.timestamp(),
-            decision=self._decision(request, outcome="released", tier=result.tier.value),
-        )
+        self._budget.reserve(request.job_digest, datasets)
+        try:
+            logged = self._store.grant(
+                request.job_digest,
+                tuple(
+                    Grant(
+                        dataset_version(dataset),
+                        dataset.name,
+                        manifest.project,
+                        manifest.researcher,
+                    )
+                    for dataset in datasets
+                ),
+                attempt=request.attempt,
+                now=at.timestamp(),
+                decision=self._decision(
+                    request,
+                    outcome="released",
+                    tier=result.tier.value,
+                    reasons=decided.reasons,
+                    policy_version=decided.policy_version,
+                ),
+                reasons=decided.reasons,
+            )
+        except ManateeError:
+            self._budget.cancel(request.job_digest)
+            raise
+        self._budget.commit(request.job_digest)
+        # 9. the decision is in the log before anybody acts on it
+        proof = self._decisions.publish(logged.seq)
         self._log(
             "key_released",
             {
@@ -199,18 +281,21 @@ class KeyBroker:
             tier=result.tier.value,
             decided_at=timestamp(at),
             insecure_settings=self._insecure_settings,
-            decision_digest=head,
+            decision=to_base64(logged.body),
+            log_proof=proof,
         )
 
-    def _consistent(
-        self, request: ReleaseRequest, at: datetime
-    ) -> tuple[bytes, bytes, tuple[DatasetManifest, ...]]:
-        """Consume the nonce and check that the request's parts belong together."""
+    def _consistent(self, request: ReleaseRequest, at: datetime) -> tuple[bytes, bytes, str]:
+        """Consume the nonce and check that the request's parts belong together.
+
+        Returns:
+            Nonce, session key, and the kind of evidence the challenge was asked for.
+        """
         try:
             nonce, session_key = unbase64(request.nonce), unbase64(request.session_key)
         except InputError as error:
             raise KeyDeniedError("form", "nonce or session key is not base64.") from error
-        self._store.use_nonce(nonce, request.job_digest, now=at.timestamp())
+        kind = self._store.use_nonce(nonce, request.job_digest, now=at.timestamp())
         if len(session_key) != 32:
             raise KeyDeniedError("form", "the session key must be 32 bytes of X25519.")
         if digest_record(request.manifest) != request.job_digest:
@@ -226,32 +311,7 @@ class KeyBroker:
         for dataset in request.datasets:
             if dataset.wrapped_key is None or dataset.wrapped_key.broker_id != self.broker_id:
                 raise KeyDeniedError("datasets", "a data set's key is not with this broker.")
-        return nonce, session_key, request.datasets
-
-    def _appraise(self, request: ReleaseRequest, at: datetime, bound: bytes) -> AttestationResult:
-        if len(request.evidence) != 1:
-            raise KeyDeniedError("evidence", "exactly one piece of evidence is expected.")
-        (evidence,) = request.evidence
-        if len(evidence.payload) > MAX_EVIDENCE_BYTES * 4 // 3 + 4:
-            raise KeyDeniedError("evidence", "the evidence is too large.")
-        try:
-            result = appraise(
-                evidence,
-                at=at,
-                expected_binding=ExpectedBinding.of(bound),
-                reference_values=self._reference_values,
-                max_age_seconds=CHALLENGE_SECONDS,
-            )
-        except AppraisalRefusedError as error:
-            raise KeyDeniedError("kind", error.message) from error
-        except ManateeError as error:
-            raise KeyDeniedError("evidence", error.message) from error
-        for item in result.checks:
-            if item.mark is Mark.FAILED:
-                raise KeyDeniedError(item.name, item.reason)
-        if not result.accepted:
-            raise KeyDeniedError("evidence", "nothing was checked.")
-        return result
+        return nonce, session_key, kind
 
     def _seal(
         self,
@@ -289,8 +349,16 @@ class KeyBroker:
         return ReleasedKey(dataset_version=version, ciphertext=to_base64(ciphertext))
 
     def _decision(
-        self, request: ReleaseRequest, *, outcome: str, check: str = "", tier: str = ""
+        self,
+        request: ReleaseRequest,
+        *,
+        outcome: str,
+        check: str = "",
+        tier: str = "",
+        reasons: tuple[str, ...] = (),
+        policy_version: int = 0,
     ) -> bytes:
+        """Return the log's entry. Reasons stand in it by their digest: the log may be public."""
         return canonical_json(
             {
                 "at": timestamp(self._clock()),
@@ -303,6 +371,8 @@ class KeyBroker:
                 "datasets": [dataset_version(dataset) for dataset in request.datasets],
                 "evidence_sha256": evidence_digest(request.evidence).hex(),
                 "insecure_settings": list(self._insecure_settings),
+                "policy_version": policy_version,
+                "reasons_sha256": digest_record(list(reasons)),
             }
         )
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from manatee._clock import Clock
-from manatee.attestation import ReferenceValues
+from manatee.attestation import NO_ENDORSEMENTS, Endorsements, ReferenceValues
 from manatee.custody import KeyCustody, KeySettings, create_custody, open_custody
-from manatee.errors import ConflictError, SettingsError
+from manatee.errors import ConflictError, MalformedError, SettingsError
 from manatee.keybroker._broker import BrokerKeys, KeyBroker, Log
+from manatee.keybroker._budget import Budget
+from manatee.keybroker._decision_log import DecisionLog
 from manatee.keybroker._store import BrokerStore
-from manatee.policy import ReleasePolicy
-from manatee.records import Record, canonical_json, read_record
+from manatee.ledger import ED25519, NoteSigner, new_signer
+from manatee.policy import SignedPolicy, verify_policy
+from manatee.records import Base64, Record, canonical_json, read_record, to_base64, unbase64
 from manatee.records._base import Name
 
 
@@ -84,7 +88,56 @@ def read_broker_keys(folder: Path) -> BrokerKeys:
     return BrokerKeys(broker_file.broker_id, open_custody(folder))
 
 
-def write_policy(folder: Path, policy: ReleasePolicy, reference_values: ReferenceValues) -> None:
+class _PolicyTrust(Record, frozen=True, kw_only=True):
+    """Whose policies a broker takes, and under which key: set once."""
+
+    format_version: Literal[1] = 1
+    provider: Name
+    policy_key: Base64
+
+
+class _LogKey(Record, frozen=True, kw_only=True):
+    format_version: Literal[1] = 1
+    name: str
+    private_key: Base64
+
+
+def trust_policy_key(folder: Path, provider: str, public_key: str) -> None:
+    """Pin the key under which this broker takes a provider's policies.
+
+    Args:
+        folder: The broker's.
+        provider: Whose data keys it holds.
+        public_key: Raw Ed25519 public key, base64.
+
+    Raises:
+        ConflictError: A key is pinned already; it is never replaced by a command.
+    """
+    trust = _PolicyTrust(provider=provider, policy_key=public_key)
+    write_private(folder / "policy-trust.json", canonical_json(trust))
+
+
+def decision_log_signer(folder: Path, broker_id: str) -> NoteSigner:
+    """Return the key under which the broker signs its log of decisions; makes it on first use.
+
+    Raises:
+        MalformedError: The file holds something else.
+    """
+    path = folder / "log-key.json"
+    if not path.exists():
+        made = new_signer(f"manatee.invalid/keybroker/{broker_id}", ED25519)
+        write_private(
+            path,
+            canonical_json(_LogKey(name=made.name, private_key=to_base64(made.private))),
+        )
+    found = read_record(path.read_bytes(), _LogKey, what="log-key.json")
+    private = unbase64(found.private_key)
+    if len(private) != 32:
+        raise MalformedError("log-key.json: the private key must be 32 bytes of Ed25519.")
+    return NoteSigner(found.name, ED25519, private)
+
+
+def write_policy(folder: Path, policy: SignedPolicy, reference_values: ReferenceValues) -> None:
     """Set the broker's policy and reference values; a running broker takes them at its start."""
     for name, record in (("policy.json", policy), ("reference-values.json", reference_values)):
         temporary = folder / f".{name}.{os.getpid()}"
@@ -93,29 +146,60 @@ def write_policy(folder: Path, policy: ReleasePolicy, reference_values: Referenc
 
 
 def open_broker(
-    folder: Path, *, clock: Clock, log: Log, insecure_settings: tuple[str, ...] = ()
+    folder: Path,
+    *,
+    clock: Clock,
+    log: Log,
+    insecure_settings: tuple[str, ...] = (),
+    endorsements: Callable[[], Endorsements] = lambda: NO_ENDORSEMENTS,
+    budget: Budget | None = None,
 ) -> KeyBroker:
     """Open the broker in a folder.
 
+    Args:
+        folder: What `create_broker`, `trust_policy_key` and `write_policy` filled.
+        clock: The broker's clock.
+        log: Takes events.
+        insecure_settings: Those this broker is started with.
+        endorsements: The collateral at hand.
+        budget: Accounts for privacy budgets.
+
     Raises:
-        SettingsError: Its custody, policy or reference values are missing.
-        MalformedError: One of them is something else; nothing is assumed in its place.
+        SettingsError: Its custody, policy, policy key or reference values are missing.
+        AuthorizationError: The policy is not the provider's, not in force, or older than one that
+            this broker has seen.
+        PolicyError: The policy is refused as written.
+        MalformedError: One of the files is something else; nothing is assumed in its place.
     """
     keys = read_broker_keys(folder)
     try:
+        trust_file = (folder / "policy-trust.json").read_bytes()
         policy = (folder / "policy.json").read_bytes()
         references = (folder / "reference-values.json").read_bytes()
     except OSError as error:
         raise SettingsError(
-            f"the key broker in {folder} has no policy.",
-            hint="Without one it releases nothing; write policy.json and reference-values.json.",
+            f"the key broker in {folder} has no policy, or pins no policy key.",
+            hint="Without both it releases nothing: `manatee keybroker trust`, then `policy`.",
         ) from error
+    trust = read_record(trust_file, _PolicyTrust, what="policy-trust.json")
+    store = BrokerStore(folder / "broker.db")
+    verified = verify_policy(
+        read_record(policy, SignedPolicy, what="policy.json"),
+        provider=trust.provider,
+        trusted_key=unbase64(trust.policy_key),
+        at=clock(),
+        last_version=store.policy_version(0),
+    )
+    store.policy_version(verified.document.version)
     return KeyBroker(
         keys,
-        policy=read_record(policy, ReleasePolicy, what="policy.json"),
+        policy=verified,
         reference_values=read_record(references, ReferenceValues, what="reference-values.json"),
-        store=BrokerStore(folder / "broker.db"),
+        store=store,
+        decisions=DecisionLog(folder / "log", decision_log_signer(folder, keys.broker_id), store),
         clock=clock,
         log=log,
         insecure_settings=insecure_settings,
+        endorsements=endorsements,
+        budget=budget,
     )

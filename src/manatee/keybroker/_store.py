@@ -21,17 +21,37 @@ MAX_OPEN_NONCES = 10_000
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS nonces (
-  nonce BLOB PRIMARY KEY, job_digest TEXT NOT NULL, expires_at REAL NOT NULL);
+  nonce BLOB PRIMARY KEY, job_digest TEXT NOT NULL, kind TEXT NOT NULL, expires_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS grants (
   job_digest TEXT NOT NULL, dataset_version TEXT NOT NULL, attempt INTEGER NOT NULL,
-  granted_at REAL NOT NULL, PRIMARY KEY (job_digest, dataset_version));
+  granted_at REAL NOT NULL, dataset TEXT NOT NULL, project TEXT NOT NULL,
+  researcher TEXT NOT NULL, PRIMARY KEY (job_digest, dataset_version));
+CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS decisions (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL, digest TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS reasons (seq INTEGER PRIMARY KEY, reasons TEXT NOT NULL);
 CREATE TRIGGER IF NOT EXISTS decisions_are_kept BEFORE DELETE ON decisions
   BEGIN SELECT RAISE(ABORT, 'decisions are append-only'); END;
 CREATE TRIGGER IF NOT EXISTS decisions_stay BEFORE UPDATE ON decisions
   BEGIN SELECT RAISE(ABORT, 'decisions are append-only'); END;
 """
+
+
+CLOCK_SKEW_SECONDS = 60
+"""How far a clock may go back before the broker stops believing it."""
+
+_VERSION = 2
+"""Of the tables above; another broker's file is refused, not guessed at."""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One key that is about to leave: of which data set, for whom."""
+
+    dataset_version: str
+    dataset: str
+    project: str
+    researcher: str
 
 
 @dataclass(frozen=True)
@@ -66,7 +86,15 @@ class BrokerStore:
             path.chmod(0o600)
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=FULL")
+            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+            (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if version != (_VERSION if tables else 0):
+                raise StoreError(
+                    f"the key broker's database {path} is of another version.",
+                    hint="Start the broker of the version that made it.",
+                )
             self._connection.executescript(_SCHEMA)
+            self._connection.execute(f"PRAGMA user_version = {_VERSION}")
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"the key broker's database {path} cannot be opened.") from error
 
@@ -89,7 +117,51 @@ class BrokerStore:
             except sqlite3.Error as error:
                 raise StoreError("the key broker's database failed; nothing released.") from error
 
-    def add_nonce(self, nonce: bytes, job_digest: str, *, now: float, expires_at: float) -> None:
+    def check_clock(self, now: float) -> None:
+        """Check that time did not go back, and remember it (seconds since the epoch).
+
+        A clock set back would bring dead challenges, approvals and policies to life again.
+
+        Raises:
+            KeyDeniedError: It went back by more than `CLOCK_SKEW_SECONDS`.
+        """
+        with self._transaction() as connection:
+            latest = self._mark(connection, "clock", now)
+        if now < latest - CLOCK_SKEW_SECONDS:
+            raise KeyDeniedError(
+                "clock", "the broker's clock went back.", hint="Set it right; nothing is released."
+            )
+
+    def policy_version(self, version: int) -> int:
+        """Remember the highest policy version seen, and return it; 0 only looks."""
+        with self._transaction() as connection:
+            return int(self._mark(connection, "policy", float(version)))
+
+    @staticmethod
+    def _mark(connection: sqlite3.Connection, name: str, value: float) -> float:
+        connection.execute(
+            "INSERT INTO marks VALUES (?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)",
+            (name, value),
+        )
+        (found,) = connection.execute("SELECT value FROM marks WHERE name = ?", (name,)).fetchone()
+        return float(found)
+
+    def uses(self, datasets: tuple[str, ...], *, project: str, researcher: str) -> dict[str, int]:
+        """Return data set name to how many jobs of a researcher and project got its key."""
+        with self._transaction() as connection:
+            return {
+                name: connection.execute(
+                    "SELECT count(*) FROM grants"
+                    " WHERE dataset = ? AND project = ? AND researcher = ?",
+                    (name, project, researcher),
+                ).fetchone()[0]
+                for name in datasets
+            }
+
+    def add_nonce(
+        self, nonce: bytes, job_digest: str, *, kind: str, now: float, expires_at: float
+    ) -> None:
         """Remember a nonce until it is used or expired (times in seconds since the epoch).
 
         Raises:
@@ -101,18 +173,22 @@ class BrokerStore:
             if open_nonces >= MAX_OPEN_NONCES:
                 raise LimitError("too many open challenges.", hint="Try again in two minutes.")
             connection.execute(
-                "INSERT INTO nonces VALUES (?, ?, ?)", (nonce, job_digest, expires_at)
+                "INSERT INTO nonces VALUES (?, ?, ?, ?)", (nonce, job_digest, kind, expires_at)
             )
 
-    def use_nonce(self, nonce: bytes, job_digest: str, *, now: float) -> None:
+    def use_nonce(self, nonce: bytes, job_digest: str, *, now: float) -> str:
         """Consume a nonce: whatever follows, it is gone.
+
+        Returns:
+            The evidence kind that the challenge was asked for.
 
         Raises:
             KeyDeniedError: Never issued, used before, expired, or issued for another job.
         """
         with self._transaction() as connection:
             row = connection.execute(
-                "DELETE FROM nonces WHERE nonce = ? RETURNING job_digest, expires_at", (nonce,)
+                "DELETE FROM nonces WHERE nonce = ? RETURNING job_digest, expires_at, kind",
+                (nonce,),
             ).fetchone()
         if row is None:
             raise KeyDeniedError("nonce", "the challenge is unknown or was used before.")
@@ -120,30 +196,40 @@ class BrokerStore:
             raise KeyDeniedError("nonce", "the challenge is expired.", hint="Ask for a new one.")
         if row[0] != job_digest:
             raise KeyDeniedError("nonce", "the challenge was issued for another job.")
+        return str(row[2])
 
     def grant(
         self,
         job_digest: str,
-        dataset_versions: tuple[str, ...],
+        grants: tuple[Grant, ...],
         *,
         attempt: int,
         now: float,
         decision: bytes,
-    ) -> Digest:
+        reasons: tuple[str, ...] = (),
+    ) -> LoggedDecision:
         """Record grants and their decision in one transaction: all or nothing.
 
         Returns:
-            The new head of the decision log.
+            The decision as it stands in the log.
 
         Raises:
             KeyDeniedError: A key of this version was granted to this job before.
         """
         with self._transaction() as connection:
-            for version in dataset_versions:
+            for item in grants:
                 try:
                     connection.execute(
-                        "INSERT INTO grants VALUES (?, ?, ?, ?)",
-                        (job_digest, version, attempt, now),
+                        "INSERT INTO grants VALUES (?, ?, ?, ?, ?, ?, ?)",
+                        (
+                            job_digest,
+                            item.dataset_version,
+                            attempt,
+                            now,
+                            item.dataset,
+                            item.project,
+                            item.researcher,
+                        ),
                     )
                 except sqlite3.IntegrityError as error:
                     raise KeyDeniedError(
@@ -151,27 +237,60 @@ class BrokerStore:
                         "a key was granted to this job before; a job runs once on a data set.",
                         hint="Submit again with a higher `submission` and ask for approval.",
                     ) from error
-            return self._append(connection, decision)
+            logged = self._append(connection, decision)
+            self._explain(connection, logged, reasons)
+            return logged
 
-    def log(self, decision: bytes) -> Digest:
-        """Append a decision and return the new head of the log."""
+    def log(self, decision: bytes, reasons: tuple[str, ...] = ()) -> LoggedDecision:
+        """Append a decision and return it as it stands in the log.
+
+        Args:
+            decision: What is chained and published.
+            reasons: What only the provider reads; the decision holds their digest.
+        """
         with self._transaction() as connection:
-            return self._append(connection, decision)
+            logged = self._append(connection, decision)
+            self._explain(connection, logged, reasons)
+            return logged
 
     @staticmethod
-    def _append(connection: sqlite3.Connection, body: bytes) -> Digest:
+    def _explain(
+        connection: sqlite3.Connection, logged: LoggedDecision, reasons: tuple[str, ...]
+    ) -> None:
+        if reasons:
+            connection.execute(
+                "INSERT INTO reasons VALUES (?, ?)", (logged.seq, "\n".join(reasons))
+            )
+
+    def reasons(self) -> dict[int, str]:
+        """Return decision number to its reasons, a line each: for the provider's eyes."""
+        with self._transaction() as connection:
+            return dict(connection.execute("SELECT seq, reasons FROM reasons").fetchall())
+
+    @staticmethod
+    def _append(connection: sqlite3.Connection, body: bytes) -> LoggedDecision:
         row = connection.execute(
             "SELECT digest FROM decisions ORDER BY seq DESC LIMIT 1"
         ).fetchone()
         digest = chain_digest(row[0] if row else "", body)
-        connection.execute("INSERT INTO decisions (body, digest) VALUES (?, ?)", (body, digest))
-        return digest
+        cursor = connection.execute(
+            "INSERT INTO decisions (body, digest) VALUES (?, ?)", (body, digest)
+        )
+        return LoggedDecision(int(cursor.lastrowid or 0), body, digest)
+
+    def bodies_after(self, seq: int) -> list[bytes]:
+        """Return the decisions after number `seq`, oldest first."""
+        with self._transaction() as connection:
+            rows = connection.execute(
+                "SELECT body FROM decisions WHERE seq > ? ORDER BY seq", (seq,)
+            ).fetchall()
+        return [bytes(body) for (body,) in rows]
 
     def decisions(self) -> list[LoggedDecision]:
         """Return the whole log, oldest first, checked.
 
         Whoever can write to the file can also make a whole new log: compare the last digest with
-        one that was answered (`ReleaseAnswer.decision_digest`) to notice that.
+        one that was answered: a `ReleaseAnswer` holds its decision, and the proof of its place.
 
         Raises:
             StoreError: An entry was changed or removed, or the file cannot be read.

@@ -103,8 +103,13 @@ class Ledger:
 
     @classmethod
     @contextmanager
-    def open(cls, folder: Path, signer: NoteSigner) -> Iterator[Ledger]:
+    def open(cls, folder: Path, signer: NoteSigner, *, wait: bool = False) -> Iterator[Ledger]:
         """Open a log to append to it.
+
+        Args:
+            folder: The log's.
+            signer: Its key.
+            wait: Wait for another writer to end, instead of refusing.
 
         Raises:
             ConflictError: Another process appends to it.
@@ -114,7 +119,7 @@ class Ledger:
         files = LogFolder(folder)
         if not files.exists(CHECKPOINT):
             raise NotFoundError(f"{folder} holds no log.", hint="Make one: manatee ledger init.")
-        with files.only_writer():
+        with files.only_writer(wait=wait):
             yield cls(folder, signer)
 
     def checkpoint(self) -> SignedCheckpoint:

@@ -78,17 +78,20 @@ class LogFolder:
         self._touched.clear()
 
     @contextmanager
-    def only_writer(self) -> Iterator[None]:
+    def only_writer(self, *, wait: bool = False) -> Iterator[None]:
         """Hold the folder against other writers.
 
+        Args:
+            wait: Wait for another writer to end, instead of refusing.
+
         Raises:
-            ConflictError: Another process holds it.
+            ConflictError: Another writer holds it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except OSError as error:
                 raise ConflictError(
                     f"another process writes to the log in {self.path}.",

@@ -37,7 +37,7 @@ from manatee.policy._explain import ConditionExplanation, PolicyExplanation, exp
 from manatee.policy._facts import EvidenceFacts, ReleaseFacts
 from manatee.policy._problems import Problem
 from manatee.policy._question import PolicyQuestion, question_request
-from manatee.policy._release import ReleasePolicy, decide_release
+from manatee.policy._release import ReleasePolicy
 from manatee.policy._templates import TEMPLATES, Template, TemplateParameters, render_template
 
 __all__ = [
@@ -69,7 +69,6 @@ __all__ = [
     "compile_policies",
     "count_approvers",
     "decide",
-    "decide_release",
     "evaluate",
     "explain_policies",
     "failed_check",

@@ -25,6 +25,9 @@ _MISSING = re.compile(r"attribute `(?P<name>[^`]*)`.*not found", re.DOTALL)
 _UNSAFE = re.compile(r"access to optional attribute `(?P<name>[^`]*)`", re.DOTALL)
 _ENTITY_TYPE = re.compile(r"unrecognized entity type `(?P<name>[^`]*)`")
 _ACTION = re.compile(r"unrecognized action `(?P<name>.*)`")
+_FOLLOWS = "unable to find an applicable action"
+"""Said of a scope in addition to what is wrong with it."""
+
 _ENTITY_ATTRIBUTES = ("name", "organisation", "provider", "version", "label")
 
 
@@ -47,9 +50,11 @@ def locate(
         if policy is None:
             found.append(problem(text, Span(0, 0), said))
             continue
+        if _FOLLOWS in said and len(result.errors) > 1:
+            continue
         span, message, hint = _place(engine, schema, text, policy, said)
         found.append(problem(text, span, message, hint))
-    unique = tuple(dict.fromkeys(found))
+    unique = tuple(sorted(dict.fromkeys(found), key=lambda item: (item.line, item.column)))
     return unique or (problem(text, Span(0, 0), "the engine refuses this policy."),)
 
 

@@ -17,8 +17,8 @@ from collections.abc import Iterable
 Pattern = tuple[str | None, ...]
 """Parts of the right side of a `like`; None is its star."""
 
-MAX_STEPS = 300_000
-"""Most letters tried while texts are looked for; far more than any policy for people needs."""
+MAX_STEPS = 1_000_000
+"""Most steps of single automata while texts are looked for: a few seconds."""
 
 NAME_FORM = re.compile(r"[a-z0-9][a-z0-9._-]*")
 DIGEST_FORM = re.compile(r"sha256:[0-9a-f]{64}")
@@ -76,7 +76,7 @@ def text_domain(
             kept[state] += 1
             found.append(text)
         for letter in walk.letters:
-            steps += 1
+            steps += walk.cost
             if steps > MAX_STEPS:
                 raise TooManyTextsError
             following = walk.step(state, letter)
@@ -91,6 +91,7 @@ class _Walk:
     def __init__(self, patterns: list[list[str | None]], digests: bool) -> None:
         self._patterns = patterns
         self._digests = digests
+        self.cost = len(patterns) + 2
         written = {letter for tokens in patterns for letter in tokens if letter is not None}
         prefix = set(_PREFIX) if digests else set()
         self.letters = tuple(dict.fromkeys((*_LETTERS, *sorted(written), *sorted(prefix))))

@@ -148,8 +148,13 @@ def tokens(text: str) -> tuple[Token, ...]:
             if len(opened) > MAX_BRACKETS:
                 raise PolicyProblemError(span, f"brackets are nested deeper than {MAX_BRACKETS}.")
         elif match[0] in _CLOSING:
-            if not opened or opened.pop().value != _CLOSING[match[0]]:
+            if not opened:
                 raise PolicyProblemError(span, f"this {match[0]} closes nothing.")
+            if opened[-1].value != _CLOSING[match[0]]:
+                raise PolicyProblemError(
+                    opened[-1].span, f"this {opened[-1].value} is closed by {match[0]}."
+                )
+            opened.pop()
         if len(found) > MAX_TOKENS:
             raise PolicyProblemError(span, f"the policy has more than {MAX_TOKENS} words.")
     if opened:

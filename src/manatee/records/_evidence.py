@@ -114,8 +114,10 @@ class ReleaseAnswer(Record, frozen=True, kw_only=True):
     """Settings the broker was started with whose name says insecure; shown everywhere."""
     decided_at: Moment
     """When the broker decided, by its own clock: dates a run whose evidence is undated."""
-    decision_digest: DigestText
-    """Head of the broker's decision log with this decision in it."""
+    decision: Base64
+    """The decision as it stands in the broker's log, byte for byte."""
+    log_proof: Annotated[str, msgspec.Meta(max_length=64 << 10)]
+    """Proof (C2SP tlog-proof) that the decision is in the log."""
 
 
 def release_context(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from sqlalchemy import select
 
 from manatee._clock import Clock, timestamp
@@ -37,7 +38,7 @@ def _entry(row: DatasetRow) -> CatalogueEntry:
 
 
 class Datasets:
-    """Published data set versions; they never change, and a newer one stands before an older."""
+    """Published data set versions; only a wrapped key may change, and a newer one stands before an older."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -45,6 +46,9 @@ class Datasets:
 
     def publish(self, publication: DatasetPublication) -> CatalogueEntry:
         """Publish a version. Publishing exactly the same again changes nothing.
+
+        A version whose data key was wrapped anew (a rotation of the broker's key) is kept with the
+        new wrapped key; its number, date and place in the catalogue stay.
 
         The caller has checked that the publication is the provider's own and that its blobs are
         present.
@@ -78,10 +82,16 @@ class Datasets:
                 session.add(row)
                 session.flush()
             elif row.publication != text:
-                raise ConflictError(
-                    "this version was published before with another twin, policy or broker.",
-                    hint="Seal the table again; that makes a new version.",
+                # of one version, data sets differ in the wrapped key's ciphertext at most
+                rewrapped = msgspec.structs.replace(
+                    _entry(row).publication, dataset=publication.dataset
                 )
+                if rewrapped != publication:
+                    raise ConflictError(
+                        "this version was published before with another twin, policy or broker.",
+                        hint="Seal the table again; that makes a new version.",
+                    )
+                row.publication = text
             return _entry(row)
 
     def latest(self) -> list[CatalogueEntry]:

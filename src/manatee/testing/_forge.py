@@ -26,9 +26,20 @@ from manatee.attestation import ReferenceValues, SimulatedClaims, SimulatedDevic
 from manatee.attestation._simulated import AUTHORITY, DEVICE, KIND, MAGIC, MEDIA_TYPE
 from manatee.bundle import TrustAnchors, make_statement, sign_statement, write_bundle
 from manatee.custody import create_custody, wrap_data_key
-from manatee.keybroker import BrokerKeys, BrokerStore, KeyBroker
+from manatee.keybroker import BrokerKeys, BrokerStore, DecisionLog, KeyBroker
+from manatee.ledger import ED25519, new_signer
 from manatee.outputs import CHECK_NAMES
-from manatee.policy import ACCEPT_SIMULATED, ReleasePolicy, sign_approval
+from manatee.policy import (
+    ACCEPT_SIMULATED,
+    PolicyDocument,
+    SignedPolicy,
+    TemplateParameters,
+    VerifiedPolicy,
+    compile_document,
+    render_template,
+    sign_approval,
+    sign_policy,
+)
 from manatee.records import (
     RESULT_AUDIENCE,
     BrokerSession,
@@ -276,6 +287,8 @@ class Installation:
         self.device = SimulatedDevice.open(self.folder / "device", self.clock)
         self.custody = create_custody(self.folder / "custody")
         self.approver_private = Ed25519PrivateKey.generate().private_bytes_raw()
+        self.policy_private = Ed25519PrivateKey.generate().private_bytes_raw()
+        self.log_signer = new_signer("manatee.invalid/keybroker/test", ED25519)
         self.runtime_digest = digest_bytes(b"runtime")
         self.data_key = new_data_key()
         self.output_policy = OutputPolicy(
@@ -345,20 +358,46 @@ class Installation:
         private = Ed25519PrivateKey.from_private_bytes(self.approver_private)
         return to_base64(private.public_key().public_bytes_raw())
 
-    def policy(self, **members: Any) -> ReleasePolicy:
-        """Return a policy that allows the job, with some members set otherwise."""
-        plain: dict[str, Any] = {
-            "provider": self.provider,
-            "minimum_tier": Tier.SIMULATED,
-            "runtime_digests": (self.runtime_digest,),
-            "output_policy_digests": (digest_record(self.output_policy),),
-            "projects": (self.manifest.project,),
+    def policy(self, **members: Any) -> VerifiedPolicy:
+        """Return a verified policy that allows the job, with some parameters set otherwise.
+
+        Args:
+            members: Parameters of the template, or `valid_from`, `valid_until`, `version`,
+                `provider`, `approver_keys` and `cedar` of the document.
+        """
+        return compile_document(self.policy_document(**members))
+
+    def policy_document(self, **members: Any) -> PolicyDocument:
+        """Return what `policy` compiles, unsigned."""
+        own = {"valid_from", "valid_until", "version", "provider", "approver_keys", "cedar"}
+        parameters: dict[str, Any] = {
+            "project": self.manifest.project,
             "researchers": (self.manifest.researcher,),
-            "approver_keys": (self.approver_key(),),
+            "minimum_tier": Tier.SIMULATED,
+            "runtimes": (self.runtime_digest,),
+            "output_policies": (digest_record(self.output_policy),),
+            "approvals": {self.provider: 1},
+        } | {name: value for name, value in members.items() if name not in own}
+        document: dict[str, Any] = {
+            "provider": self.provider,
+            "version": 1,
             "valid_from": timestamp(self.clock() - timedelta(days=1)),
             "valid_until": timestamp(self.clock() + timedelta(days=30)),
-        }
-        return ReleasePolicy(**(plain | members))
+            "approver_keys": {self.provider: (self.approver_key(),)},
+        } | {name: value for name, value in members.items() if name in own}
+        if "cedar" not in document:
+            given = TemplateParameters(**parameters)
+            document["cedar"] = render_template("named-researchers", given)
+        return PolicyDocument(**document)
+
+    def signed_policy(self, **members: Any) -> SignedPolicy:
+        """Return the policy signed by the provider; see `policy`."""
+        return sign_policy(self.policy_private, self.policy_document(**members))
+
+    def policy_key(self) -> str:
+        """Return the provider's policy key, as brokers pin it."""
+        private = Ed25519PrivateKey.from_private_bytes(self.policy_private)
+        return to_base64(private.public_key().public_bytes_raw())
 
     def approval(self, **members: Any) -> SignedApproval:
         """Return the provider's approval of the job, with some of its arguments set otherwise."""
@@ -378,15 +417,17 @@ class Installation:
         insecure_settings: tuple[str, ...] = (ACCEPT_SIMULATED,),
         log: Callable[[str, dict[str, object]], None] = lambda _event, _fields: None,
         broker_id: str | None = None,
-        policy: ReleasePolicy | None = None,
+        policy: VerifiedPolicy | None = None,
         reference_values: ReferenceValues | None = None,
     ) -> KeyBroker:
         """Start the provider's key broker over a state file; the same file plays a restart."""
+        store = BrokerStore(self.folder / state)
         return KeyBroker(
             BrokerKeys(broker_id or self.broker_id, self.custody),
             policy=policy or self.policy(),
             reference_values=reference_values or self.reference_values(),
-            store=BrokerStore(self.folder / state),
+            store=store,
+            decisions=DecisionLog(self.folder / f"{state}.log", self.log_signer, store),
             clock=self.clock,
             log=log,
             insecure_settings=insecure_settings,

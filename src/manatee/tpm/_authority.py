@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
-from manatee.attestation import certified_by, parse_tpm_public
+from manatee.attestation import TpmPublic, certified_by, make_credential, parse_tpm_public
 from manatee.errors import AttestationError, ManateeError
 from manatee.tpm._device import create_attestation_key, translated
 from manatee.tpm._library import tss
@@ -30,7 +30,21 @@ EK_EKU = ObjectIdentifier("2.23.133.8.1")
 EK_CERTIFICATE_INDEX = 0x01C00002
 """Where a TPM keeps its RSA 2048 endorsement key's certificate (TCG, EK Credential Profile)."""
 
+EK_HANDLE = 0x81010001
+"""Where its maker keeps that key, if it does (TCG, TPM v2.0 Provisioning Guidance, 7.8)."""
+
 _LIFE = timedelta(days=3650)
+_SIGNS = x509.KeyUsage(
+    digital_signature=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=False,
+    crl_sign=False,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 def write_private(path: Path, data: bytes) -> None:
@@ -71,6 +85,11 @@ class SoftwareTpmAuthority:
             ) from error
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise AttestationError("the software TPMs' authority has a key of another kind.")
+        if key.public_key() != certificate.public_key():
+            raise AttestationError(
+                f"the files of the software TPMs' authority in {folder} do not belong together.",
+                hint="Remove the folder to make a new one; older run bundles keep their root.",
+            )
         return cls(key, certificate)
 
     def root(self) -> bytes:
@@ -92,18 +111,15 @@ class SoftwareTpmAuthority:
             AttestationError: The TPM's endorsement key is not certified, or it cannot activate a
                 credential for the key.
         """
-        library = tss()
-        with translated("show its endorsement key"):
-            der, template = library.utils.create_ek_template("EK-RSA2048", _reader(context))
-            ek, public, _, _, _ = context.create_primary(
-                library.TPM2B_SENSITIVE_CREATE(), template, library.ESYS_TR.ENDORSEMENT
-            )
-        _check_ek(bytes(der), bytes(public.publicArea.marshal()), ek_authorities, now)
+        ek, ek_public = endorsement_key(context)
+        with translated("show its endorsement key's certificate"):
+            der = _read_index(context, EK_CERTIFICATE_INDEX)
+        endorsement = _certified(der, ek_public, ek_authorities, now)
         key, ak_public = create_attestation_key(context)
         parsed = parse_tpm_public(ak_public)
         if not parsed.is_attestation_key:
             raise AttestationError("the TPM's key is not restricted to attestation.")
-        activate(context, key, ek, public, parsed.name)
+        activate(context, key, ek, endorsement, parsed.name)
         return self._issue(parsed.key, now)
 
     def _issue(self, key: Any, now: datetime) -> bytes:
@@ -119,13 +135,34 @@ class SoftwareTpmAuthority:
             .not_valid_before(now - timedelta(days=1))
             .not_valid_after(now + _LIFE)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_SIGNS, critical=True)
             .add_extension(x509.ExtendedKeyUsage([AK_EKU]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         return certificate.public_bytes(serialization.Encoding.DER)
 
 
-def activate(context: Any, key: Any, ek: Any, ek_public: Any, name: bytes) -> None:
+def endorsement_key(context: Any) -> tuple[Any, bytes]:
+    """Return the RSA 2048 endorsement key's handle and TPMT_PUBLIC.
+
+    Raises:
+        AttestationError: The TPM fails.
+    """
+    library = tss()
+    with translated("show its endorsement key"):
+        try:
+            kept = context.tr_from_tpmpublic(EK_HANDLE)
+            return kept, bytes(context.read_public(kept)[0].publicArea.marshal())
+        except library.TSS2_Exception:
+            # nobody kept it: it is derived again, from the seed and the standard template
+            _, template = library.utils.create_ek_template("EK-RSA2048", _certificate_only(context))
+            handle, public, _, _, _ = context.create_primary(
+                library.TPM2B_SENSITIVE_CREATE(), template, library.ESYS_TR.ENDORSEMENT
+            )
+            return handle, bytes(public.publicArea.marshal())
+
+
+def activate(context: Any, key: Any, ek: Any, endorsement: TpmPublic, name: bytes) -> None:
     """Have a TPM show that the key of this name lives beside its endorsement key.
 
     TCG, TPM 2.0 Library, Part 1, "Credential Protection": only the TPM that holds both keys can
@@ -136,8 +173,8 @@ def activate(context: Any, key: Any, ek: Any, ek_public: Any, name: bytes) -> No
     """
     library = tss()
     secret = secrets.token_bytes(32)
+    credential = make_credential(endorsement, name, secret)
     with translated("activate a credential for its attestation key"):
-        credential, wrapped = library.utils.make_credential(ek_public, secret, name)
         session = context.start_auth_session(
             tpm_key=library.ESYS_TR.NONE,
             bind=library.ESYS_TR.NONE,
@@ -149,8 +186,8 @@ def activate(context: Any, key: Any, ek: Any, ek_public: Any, name: bytes) -> No
         opened = context.activate_credential(
             key,
             ek,
-            credential,
-            wrapped,
+            library.TPM2B_ID_OBJECT(credential.blob),
+            library.TPM2B_ENCRYPTED_SECRET(credential.encrypted_seed),
             session1=library.ESYS_TR.PASSWORD,
             session2=session,
         )
@@ -158,7 +195,19 @@ def activate(context: Any, key: Any, ek: Any, ek_public: Any, name: bytes) -> No
         raise AttestationError("the TPM opened another secret than the one it was given.")
 
 
-def _reader(context: Any) -> Any:
+def _read_index(context: Any, index: int) -> bytes:
+    """Return what a TPM's maker stored at an index."""
+    library = tss()
+    handle = context.tr_from_tpmpublic(index)
+    public, _ = context.nv_read_public(handle)
+    size, found = public.nvPublic.dataSize, b""
+    while len(found) < size:
+        step = min(size - len(found), 512)
+        found += bytes(context.nv_read(handle, step, len(found), auth_handle=library.ESYS_TR.OWNER))
+    return found
+
+
+def _certificate_only(context: Any) -> Any:
     """Return what the software stack reads an endorsement key's certificate with.
 
     The key's own template and nonce, which other makers may store, are not looked for: the
@@ -169,30 +218,23 @@ def _reader(context: Any) -> Any:
     def read(index: int) -> bytes:
         if index != EK_CERTIFICATE_INDEX:
             raise library.utils.NoSuchIndex(index)
-        handle = context.tr_from_tpmpublic(index)
-        public, _ = context.nv_read_public(handle)
-        size, found = public.nvPublic.dataSize, b""
-        while len(found) < size:
-            step = min(size - len(found), 512)
-            found += bytes(
-                context.nv_read(handle, step, len(found), auth_handle=library.ESYS_TR.OWNER)
-            )
-        return found
+        return _read_index(context, index)
 
     return read
 
 
-def _check_ek(
+def _certified(
     certificate: bytes, public: bytes, authorities: tuple[bytes, ...], now: datetime
-) -> None:
-    """Check that a known maker of TPMs certified this endorsement key, as one."""
+) -> TpmPublic:
+    """Return an endorsement key that a known maker of TPMs certified, as one."""
     try:
         found = certified_by(certificate, authorities, at=now, purpose=EK_EKU.dotted_string)
-        same = found == parse_tpm_public(public).key
+        endorsement = parse_tpm_public(public)
     except ManateeError as error:
         raise AttestationError("the TPM's endorsement key is not certified.") from error
-    if not same:
+    if found != endorsement.key:
         raise AttestationError("the TPM's endorsement key is not the one certified.")
+    return endorsement
 
 
 def _make(key_file: Path, certificate_file: Path, now: datetime) -> None:

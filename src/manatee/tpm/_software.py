@@ -11,6 +11,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,9 @@ from manatee.tpm._device import VtpmDevice, connected
 
 SETUP_SECONDS = 60.0
 START_SECONDS = 10.0
+MAX_SOCKET_PATH = 107
+"""Longest path of a unix socket in bytes (Linux, unix(7))."""
+
 _PATH = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 _COMPLETE = "attestation-key.der"
 
@@ -64,6 +68,9 @@ class SoftwareTpms:
     def power_on(self, run_folder: Path) -> Iterator[VtpmDevice]:
         """Start a TPM with every register at zero, for as long as the block runs.
 
+        It is a copy of the installation's, so that guests can run side by side. It dies with the
+        thread that started it, however that ends.
+
         Args:
             run_folder: Private folder for its state and socket; short, for the socket's sake.
 
@@ -72,7 +79,13 @@ class SoftwareTpms:
         """
         self.manufacture()
         state = run_folder / "tpm"
-        shutil.copytree(self.home / "state", state)
+        try:
+            shutil.copytree(self.home / "state", state)
+        except OSError as error:
+            raise AttestationError(
+                f"the software TPM's state cannot be copied to {state}.",
+                hint="A run folder takes one TPM at a time.",
+            ) from error
         try:
             with _running(state) as tcti, VtpmDevice.open(tcti, self.home / _COMPLETE) as device:
                 yield device
@@ -88,10 +101,12 @@ class SoftwareTpms:
         authorities.mkdir(exist_ok=True, mode=0o700)
         _setup(making, authorities)
         authority = SoftwareTpmAuthority.open(self.home / "authority", self.clock())
-        trial = making / "trial"
-        shutil.copytree(making / "state", trial)
-        with _running(trial) as tcti, connected(tcti) as context:
-            certificate = authority.certify(context, _roots(authorities), self.clock())
+        # a socket's path may have 107 bytes, and the installation's folder may be deep
+        with tempfile.TemporaryDirectory(prefix="manatee-tpm-") as short:
+            trial = Path(short) / "tpm"
+            shutil.copytree(making / "state", trial)
+            with _running(trial) as tcti, connected(tcti) as context:
+                certificate = authority.certify(context, _roots(authorities), self.clock())
         (making / "state").rename(self.home / "state")
         shutil.rmtree(making)
         write_private(self.home / _COMPLETE, certificate)
@@ -168,10 +183,14 @@ def _listens(path: str) -> bool:
 
 @contextmanager
 def _running(state: Path) -> Iterator[str]:
-    """Run a TPM over a folder of state; it ends with the block, or with its only client."""
+    """Run a TPM over a folder of state; it ends with the block."""
     address = state / "s"
     control = f"{address}.ctrl"
-    # it dies with whoever started it, however that ends
+    if len(os.fsencode(control)) > MAX_SOCKET_PATH:
+        raise AttestationError(
+            f"a software TPM's folder must leave room for its socket: {MAX_SOCKET_PATH} bytes."
+        )
+    # it dies with the thread that started it, however that ends
     command = [
         _tool("setpriv"),
         "--pdeathsig",

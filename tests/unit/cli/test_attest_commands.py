@@ -28,6 +28,11 @@ RUNTIME = digest_bytes(b"runtime")
 REPORT_DATA = parse_quote(QUOTE.read_bytes())[0].report_data.hex()
 
 
+APP = typer.Typer()
+_attest_commands.add_to(APP)
+APP.command("other")(lambda: None)
+
+
 @dataclass(frozen=True)
 class Answer:
     code: int
@@ -41,10 +46,7 @@ class Answer:
 
 def manatee(*arguments: object) -> Answer:
     """Run a command in this process, with exit codes as `manatee.cli._app.run` makes them."""
-    app = typer.Typer()
-    _attest_commands.add_to(app)
-    app.command("other")(lambda: None)
-    result = CliRunner().invoke(app, ["attest", *map(str, arguments)])
+    result = CliRunner().invoke(APP, ["attest", *map(str, arguments)])
     if isinstance(result.exception, ManateeError):
         return Answer(fail(result.exception, Format.TABLE), result.stdout, str(result.exception))
     if result.exception is not None and not isinstance(result.exception, SystemExit):

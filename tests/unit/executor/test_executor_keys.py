@@ -169,7 +169,8 @@ class Host:
             tier="simulated",
             decided_at=DECIDED_AT,
             insecure_settings=(),
-            decision_digest=DIGEST,
+            decision="",
+            log_proof="",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import stat
 from pathlib import Path
@@ -9,20 +10,38 @@ from pathlib import Path
 import pytest
 
 from manatee.custody import create_custody
-from manatee.errors import ConflictError, KeyDeniedError, MalformedError, SettingsError, StoreError
+from manatee.errors import (
+    AuthorizationError,
+    ConflictError,
+    KeyDeniedError,
+    LedgerError,
+    LimitError,
+    MalformedError,
+    SettingsError,
+    StoreError,
+)
 from manatee.keybroker import (
     BrokerStore,
+    KeyBroker,
     chain_digest,
     create_broker,
     open_broker,
     read_broker_keys,
+    trust_policy_key,
     write_policy,
 )
-from manatee.records import digest_bytes
+from manatee.keybroker._rates import RateLimiter
+from manatee.keybroker._store import Grant
+from manatee.ledger import verify_log_proof
+from manatee.records import DatasetManifest, canonical_json, digest_bytes, unbase64
 from manatee.testing import Installation
 
 JOB = digest_bytes(b"job")
 VERSION = digest_bytes(b"version")
+
+
+def grant(version: str) -> Grant:
+    return Grant(version, "insurance", "claims", "ada")
 
 
 @pytest.fixture
@@ -55,7 +74,7 @@ def test_the_log_is_a_chain_of_digests(store: BrokerStore) -> None:
         assert entry.body == b"decision %d" % number
         assert entry.digest == chain_digest(previous, entry.body)
         previous = entry.digest
-    assert store.log(b"next") == chain_digest(previous, b"next")
+    assert store.log(b"next").digest == chain_digest(previous, b"next")
 
 
 def test_an_empty_log_is_whole(path: Path) -> None:
@@ -98,13 +117,17 @@ def test_tampering_behind_the_triggers_is_found(
 
 
 def test_a_refused_grant_leaves_no_released_decision(store: BrokerStore) -> None:
-    store.grant(JOB, (VERSION,), attempt=1, now=0, decision=b"released")
+    store.grant(JOB, (grant(VERSION),), attempt=1, now=0, decision=b"released")
     with pytest.raises(KeyDeniedError):
         store.grant(
-            JOB, (digest_bytes(b"new"), VERSION), attempt=2, now=0, decision=b"released twice"
+            JOB,
+            (grant(digest_bytes(b"new")), grant(VERSION)),
+            attempt=2,
+            now=0,
+            decision=b"released twice",
         )
     assert [entry.body for entry in store.decisions()][3:] == [b"released"]
-    store.grant(JOB, (digest_bytes(b"new"),), attempt=2, now=0, decision=b"rolled back before")
+    store.grant(JOB, (grant(digest_bytes(b"new")),), attempt=2, now=0, decision=b"rolled back before")
 
 
 def test_a_broken_or_closed_database_is_an_error_of_ours(path: Path, store: BrokerStore) -> None:
@@ -113,7 +136,7 @@ def test_a_broken_or_closed_database_is_an_error_of_ours(path: Path, store: Brok
         lambda: store.log(b"x"),
         store.decisions,
         lambda: store.use_nonce(b"n", JOB, now=0),
-        lambda: store.grant(JOB, (VERSION,), attempt=1, now=0, decision=b"x"),
+        lambda: store.grant(JOB, (grant(VERSION),), attempt=1, now=0, decision=b"x"),
     ):
         with pytest.raises(StoreError):
             use()
@@ -172,9 +195,12 @@ def test_a_broker_without_key_policy_or_reference_values_does_not_start(tmp_path
     create_broker(folder, "insurer-broker")
     with pytest.raises(SettingsError, match="no policy"):
         start()
-    write_policy(folder, place.policy(), place.reference_values())
+    write_policy(folder, place.signed_policy(), place.reference_values())
+    with pytest.raises(SettingsError, match="no policy key"):
+        start()
+    trust_policy_key(folder, "insurer", place.policy_key())
     assert start()
-    for name in ("policy.json", "reference-values.json"):
+    for name in ("policy.json", "reference-values.json", "policy-trust.json"):
         genuine = (folder / name).read_bytes()
         for damaged in (b"", b"{}", genuine[:-1], genuine.replace(b"{", b'{"extra":1,', 1)):
             (folder / name).write_bytes(damaged)
@@ -183,6 +209,174 @@ def test_a_broker_without_key_policy_or_reference_values_does_not_start(tmp_path
         (folder / name).unlink()
         with pytest.raises(SettingsError):
             start()
+        (folder / name).write_bytes(genuine)
+
+
+def opened(folder: Path, place: Installation) -> KeyBroker:
+    return open_broker(folder, clock=place.clock, log=lambda _event, _fields: None)
+
+
+def test_a_policy_key_is_pinned_once(tmp_path: Path) -> None:
+    trust_policy_key(tmp_path, "insurer", Installation(tmp_path).policy_key())
+    with pytest.raises(ConflictError):
+        trust_policy_key(tmp_path, "insurer", "other")
+
+
+def test_a_policy_of_another_key_provider_or_an_older_version_is_refused(tmp_path: Path) -> None:
+    place = Installation(tmp_path)
+    folder = tmp_path / "broker"
+    create_broker(folder, "insurer-broker")
+    trust_policy_key(folder, "insurer", place.policy_key())
+    references = place.reference_values()
+    write_policy(folder, place.signed_policy(version=5), references)
+    opened(folder, place)
+    write_policy(folder, place.signed_policy(version=4), references)
+    with pytest.raises(AuthorizationError, match="older"):
+        opened(folder, place)
+    write_policy(folder, place.signed_policy(version=5), references)
+    opened(folder, place)
+    place.policy_private = bytes(31) + b"\1"
+    write_policy(folder, place.signed_policy(version=6), references)
+    with pytest.raises(AuthorizationError, match="policy key"):
+        opened(folder, place)
+
+
+def test_every_decision_is_in_the_transparency_log_and_a_crash_before_it_is_made_good(
+    tmp_path: Path,
+) -> None:
+    place = Installation(tmp_path)
+    broker = place.broker()
+    for _ in range(2):
+        with pytest.raises(KeyDeniedError):
+            broker.release(place.ask(broker, approvals=()).body())
+    # written to the database, and the broker died before it reached the log
+    broker._store.log(b"decided before the crash")
+    asked = place.ask(broker)
+    answer = broker.release(asked.body())
+    trust = broker._decisions.trust()
+    entry = unbase64(answer.decision)
+    found = verify_log_proof(answer.log_proof.encode(), entry, trust)
+    assert (found.index, found.tree_size) == (3, 4)
+    said = json.loads(entry)
+    assert said["outcome"] == "released"
+    assert said["job_digest"] == place.job_digest
+    with pytest.raises(LedgerError):
+        verify_log_proof(answer.log_proof.encode(), entry + b" ", trust)
+
+
+def test_reasons_are_for_the_provider_and_leave_only_their_digest(tmp_path: Path) -> None:
+    place = Installation(tmp_path)
+    broker = place.broker()
+    with pytest.raises(KeyDeniedError):
+        broker.release(place.ask(broker, approvals=()).body())
+    (entry,) = broker._store.decisions()
+    (reasons,) = broker._store.reasons().values()
+    assert "approvals" in reasons
+    assert reasons not in entry.body.decode()
+    assert len(json.loads(entry.body)["reasons_sha256"]) == len("sha256:") + 64
+
+
+def test_a_database_of_another_version_is_refused(tmp_path: Path) -> None:
+    BrokerStore(tmp_path / "a.db").close()
+    connection = sqlite3.connect(tmp_path / "a.db")
+    connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    with pytest.raises(StoreError, match="another version"):
+        BrokerStore(tmp_path / "a.db")
+
+
+def test_a_clock_that_goes_back_stops_every_release_even_after_a_restart(tmp_path: Path) -> None:
+    place = Installation(tmp_path)
+    broker = place.broker()
+    asked = place.ask(broker)
+    place.clock.forward(hours=1)
+    place.nonce(broker)
+    place.clock.forward(hours=-1)
+    for running in (broker, place.broker()):
+        with pytest.raises(KeyDeniedError, match="clock"):
+            running.release(asked.body())
+        with pytest.raises(KeyDeniedError, match="clock"):
+            place.nonce(running)
+    place.clock.forward(hours=1)
+    assert place.nonce(broker)
+
+
+def test_a_flood_of_challenges_meets_its_limit_and_the_bucket_refills(tmp_path: Path) -> None:
+    now = [0.0]
+    limiter = RateLimiter(per_minute=60, burst=3, monotonic=lambda: now[0])
+    for _ in range(3):
+        limiter.take("a")
+    with pytest.raises(LimitError):
+        limiter.take("a")
+    limiter.take("b")
+    now[0] = 1.0
+    limiter.take("a")
+    with pytest.raises(LimitError):
+        limiter.take("a")
+
+
+def test_the_broker_itself_is_limited_per_job(tmp_path: Path) -> None:
+    place = Installation(tmp_path)
+    broker = place.broker()
+    with pytest.raises(LimitError):
+        for _ in range(200):
+            place.nonce(broker)
+    assert place.nonce(broker, job_digest=digest_bytes(b"another job"))
+
+
+def test_a_challenge_for_an_unknown_or_another_kind_is_refused(tmp_path: Path) -> None:
+    place = Installation(tmp_path)
+    broker = place.broker()
+    body = {"kind": "sgx", "job_digest": place.job_digest}
+    with pytest.raises(KeyDeniedError, match="kind"):
+        broker.challenge(canonical_json(body))
+    asked = place.ask(broker)
+    other = broker.challenge(canonical_json(body | {"kind": "tpm2"}))
+    request = place.ask(broker, nonce=other.nonce)
+    assert asked
+    with pytest.raises(KeyDeniedError):
+        broker.release(request.body())
+
+
+class OneRun:
+    """A budget of one run, that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.free = 1
+
+    def left(self, datasets: tuple[DatasetManifest, ...]) -> dict[str, int]:
+        return {dataset.name: self.free * 1_000_000 for dataset in datasets}
+
+    def reserve(self, job_digest: str, datasets: tuple[DatasetManifest, ...]) -> None:
+        if not self.free:
+            raise KeyDeniedError("budget", "the budget is spent.")
+        self.free -= 1
+        self.said.append("reserve")
+
+    def commit(self, job_digest: str) -> None:
+        self.said.append("commit")
+
+    def cancel(self, job_digest: str) -> None:
+        self.free += 1
+        self.said.append("cancel")
+
+
+def test_budget_is_reserved_before_the_grant_and_given_back_if_there_is_none(
+    tmp_path: Path,
+) -> None:
+    place = Installation(tmp_path)
+    broker = place.broker()
+    budget = broker._budget = OneRun()
+    broker.release(place.ask(broker).body())
+    assert budget.said == ["reserve", "commit"]
+    with pytest.raises(KeyDeniedError, match="budget"):
+        broker.release(place.ask(broker).body())
+    budget.free = 1
+    with pytest.raises(KeyDeniedError, match="grant"):  # a job runs once
+        broker.release(place.ask(broker).body())
+    assert budget.said == ["reserve", "commit", "reserve", "cancel"]
+    assert budget.free == 1
         (folder / name).write_bytes(genuine)
 
 

@@ -5,8 +5,10 @@ The signatures cover the exact bytes of the inner JSON objects, so nothing is se
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 from cryptography import x509
@@ -17,6 +19,7 @@ from manatee.errors import AppraisalUnavailableError, MalformedError
 from manatee.records import parse_json, read_record
 
 MAX_COLLATERAL_BYTES = 1 << 20
+_FMSPC = re.compile(r"[0-9a-f]{12}")
 DOCUMENT = "intel-tdx/"
 """Prefix of the endorsement's name; the platform's FMSPC in lower-case hexadecimal follows."""
 
@@ -46,6 +49,7 @@ class TdxCollateral:
 
     Attributes:
         body: The parts, their inner JSON byte for byte.
+        fmspc: Platform the TCB info is for, lower-case hexadecimal.
         issued: When the older of TCB info and QE identity was issued.
         expires: When the first of them, or of the revocation lists, is over.
         begins: When the last of them begins.
@@ -53,6 +57,7 @@ class TdxCollateral:
     """
 
     body: QuoteCollateral
+    fmspc: str
     issued: datetime
     begins: datetime
     expires: datetime
@@ -78,6 +83,14 @@ def _dated(text: str, what: str) -> tuple[datetime, datetime, int]:
     return _moment(value.get("issueDate")), _moment(value.get("nextUpdate")), number
 
 
+def _platform(text: str) -> str:
+    value = parse_json(text.encode(), max_bytes=MAX_COLLATERAL_BYTES)
+    fmspc = value.get("fmspc") if isinstance(value, dict) else None
+    if not isinstance(fmspc, str) or not _FMSPC.fullmatch(fmspc.lower()):
+        raise MalformedError("Intel's TCB info names no platform (FMSPC).")
+    return fmspc.lower()
+
+
 def _revocation_times(text: str) -> tuple[datetime, datetime]:
     try:
         found = x509.load_der_x509_crl(bytes.fromhex(text))
@@ -90,8 +103,9 @@ def _revocation_times(text: str) -> tuple[datetime, datetime]:
     return begins, ends
 
 
+@lru_cache(maxsize=8)
 def read_collateral(document: bytes) -> TdxCollateral:
-    """Read collateral strictly, verifying no signature.
+    """Read collateral strictly, verifying no signature. The last few are remembered by content.
 
     Raises:
         MalformedError, TooLargeError: It is not one JSON object of this form.
@@ -106,6 +120,7 @@ def read_collateral(document: bytes) -> TdxCollateral:
     lists = [_revocation_times(text) for text in (collateral.root_ca_crl, collateral.pck_crl)]
     return TdxCollateral(
         body=collateral,
+        fmspc=_platform(collateral.tcb_info),
         issued=min(item[0] for item in dated),
         begins=max([item[0] for item in dated] + [item[0] for item in lists]),
         expires=min([item[1] for item in dated] + [item[1] for item in lists]),

@@ -25,23 +25,6 @@ def _reason(error: BaseException) -> str:
     return text.encode("ascii", "replace").decode()[:_MAX_REASON] or type(error).__name__
 
 
-def fmspc_of(quote: bytes) -> str:
-    """Return the platform's FMSPC, lower-case hexadecimal, from its PCK certificate.
-
-    Raises:
-        MalformedError: The certificate does not say.
-        AttestationError: The library is not installed.
-    """
-    library = _library()
-    try:
-        return bytes.fromhex(str(library.parse_quote(quote).fmspc())).hex()
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise MalformedError("the quote's PCK certificate names no platform.") from error
-    except BaseException as error:
-        _translate_panic(error)
-        raise
-
-
 def verify_quote(
     quote: bytes, collateral: QuoteCollateral, root: bytes, at: datetime
 ) -> DcapResult:

@@ -9,11 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography.hazmat.primitives.serialization import Encoding
-
-from manatee.attestation._certificates import read_pem_chain
 from manatee.attestation._cursor import Cursor
 from manatee.errors import MalformedError
+from manatee.records import to_base64, unbase64
 
 MAX_QUOTE_BYTES = 32 << 10
 MAX_PADDING_BYTES = 4096
@@ -27,6 +25,10 @@ _TD_1_0_BYTES = 584
 _TD_1_5_BYTES = 648
 _CERTIFIED_BY_QE_REPORT = 6
 _PCK_CHAIN = 5
+_PEM_BEGIN = b"-----BEGIN CERTIFICATE-----"
+_PEM_END = b"-----END CERTIFICATE-----"
+_FMSPC = bytes.fromhex("060a2a864886f84d010d01040406")
+"""DER of the object identifier 1.2.840.113741.1.13.1.4, and the start of six octets after it."""
 
 ATTRIBUTES_UNDER_DEBUG = 0xFF
 """Bits 0 to 7: a TD with any of them set is open to its host."""
@@ -162,9 +164,45 @@ def _read_signature(cursor: Cursor) -> tuple[int, tuple[bytes, ...]]:
         raise MalformedError("the quote does not carry its PCK certificate chain.")
     pem = certification.sized(4, big=False, at_most=MAX_QUOTE_BYTES)
     certification.end()
-    chain = read_pem_chain(pem, at_most=3)
-    encoded = b"".join(item.public_bytes(Encoding.PEM) for item in chain)
-    if pem.rstrip(b"\n\0") != encoded.rstrip(b"\n") or len(chain) != 3:
-        raise MalformedError("the PCK chain is not three certificates and nothing else.")
     qe_svn = int.from_bytes(report[258:260], "little")
-    return qe_svn, tuple(item.public_bytes(Encoding.DER) for item in chain)
+    return qe_svn, _read_chain(pem)
+
+
+def _read_chain(pem: bytes) -> tuple[bytes, ...]:
+    """Return the DER of exactly three certificates in the one PEM encoding that is accepted.
+
+    What is in them, and their path, is the verifying library's to check; the last must be pinned.
+    """
+    parts = [part.strip(b"\n") for part in pem.rstrip(b"\n\0").split(_PEM_END)]
+    if len(parts) != 4 or parts[3] or not all(part.startswith(_PEM_BEGIN) for part in parts[:3]):
+        raise MalformedError("the PCK chain is not three certificates and nothing else.")
+    chain = []
+    for part in parts[:3]:
+        lines = part[len(_PEM_BEGIN) :].split(b"\n")[1:]
+        try:
+            der = unbase64(b"".join(lines).decode("ascii"))
+        except UnicodeDecodeError as error:
+            raise MalformedError("the PCK chain is not PEM.") from error
+        if part != _PEM_BEGIN + b"\n" + b"\n".join(_wrapped(to_base64(der).encode())):
+            raise MalformedError("the PCK chain is not in the one PEM encoding it has.")
+        chain.append(der)
+    return tuple(chain)
+
+
+def _wrapped(text: bytes) -> list[bytes]:
+    return [text[at : at + 64] for at in range(0, len(text), 64)]
+
+
+def fmspc_of(pck_certificate: bytes) -> str:
+    """Return the FMSPC that a platform's certificate names, lower-case hexadecimal.
+
+    For finding collateral. The library takes the certificate apart and holds its FMSPC against the
+    collateral's; here it is enough that there is exactly one.
+
+    Raises:
+        MalformedError: The certificate names none, or several.
+    """
+    before, found, after = pck_certificate.partition(_FMSPC)
+    if not found or len(after) < 6 or _FMSPC in before + after:
+        raise MalformedError("the quote's PCK certificate does not name one platform.")
+    return after[:6].hex()

@@ -6,6 +6,8 @@ of one platform could write TCB info for all (Intel, PCS API 4.0, "TCB Info Issu
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
@@ -18,10 +20,12 @@ _SGX_EXTENSION = x509.ObjectIdentifier("1.2.840.113741.1.13.1")
 """Only certificates of platforms carry it."""
 
 
+@lru_cache(maxsize=8)
 def check_signers(collateral: QuoteCollateral) -> None:
     """Check the role of the certificates that sign TCB info and QE identity.
 
-    Their signatures and paths are the verifying library's to check.
+    Their signatures and paths are the verifying library's to check. The last few collaterals whose
+    signers were right are remembered by content.
 
     Raises:
         AppraisalRefusedError: One belongs to somebody else.

@@ -17,10 +17,11 @@ from manatee.attestation._interface import (
 )
 from manatee.attestation._reference import ReferenceValues
 from manatee.attestation._tdx.collateral import TdxCollateral, find_collateral
-from manatee.attestation._tdx.dcap import DcapResult, fmspc_of, verify_quote
+from manatee.attestation._tdx.dcap import DcapResult, verify_quote
 from manatee.attestation._tdx.quote import (
     ATTRIBUTES_SEPT_VE_DISABLE,
     TdQuote,
+    fmspc_of,
     parse_quote,
 )
 from manatee.attestation._tdx.reference import TdxReference
@@ -115,7 +116,7 @@ def appraise_platform(
         MalformedError: Quote or collateral cannot be read.
     """
     allowed = reference or NOTHING_ALLOWED
-    fmspc = fmspc_of(exact)
+    fmspc = fmspc_of(quote.certificates[0])
     collateral = find_collateral(endorsements, fmspc)
     dcap, no_dcap = first_refusal(lambda: _verify(quote, exact, collateral, roots, at))
     advisories = dcap.advisories if dcap else ()
@@ -223,6 +224,8 @@ def _verify(
     pinned = (intel,) if roots is None else tuple(unbase64(item) for item in roots)
     if quote.certificates[-1] not in pinned:
         raise AppraisalRefusedError("the PCK chain does not end in a pinned root.")
+    if collateral.fmspc != fmspc_of(quote.certificates[0]):
+        raise AppraisalRefusedError("Fmspc mismatch: the collateral is for another platform.")
     check_signers(collateral.body)
     return verify_quote(exact, collateral.body, quote.certificates[-1], at)
 

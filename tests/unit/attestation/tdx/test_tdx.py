@@ -28,7 +28,6 @@ from manatee.attestation import (
     appraise,
 )
 from manatee.attestation._certificates import read_certificate
-from manatee.attestation._tdx import dcap
 from manatee.attestation._tdx.quote import parse_quote
 from manatee.attestation._tdx.reference import TdxReference
 from manatee.attestation._tdx.verifier import KIND, MEDIA_TYPE
@@ -352,7 +351,7 @@ def test_a_missing_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setitem(sys.modules, "dcap_qvl", None)
     with pytest.raises(AttestationError, match="attest"):
-        dcap.fmspc_of(b"")
+        look(quote_bytes("v4-b0c06f"), JULY)
 
 
 # --- forged: a platform of our own, so that only one thing is wrong -------------------------------
