@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from manatee.attestation._azure.verifier import AzureCvmVerifier
 from manatee.attestation._cca.verifier import CcaVerifier
 from manatee.attestation._endorsements import NO_ENDORSEMENTS, Endorsements, endorsements_of
 from manatee.attestation._expected import ExpectedBinding
@@ -36,6 +37,7 @@ register_verifier(TdxVerifier())
 register_verifier(TpmVerifier())
 register_verifier(CcaVerifier())
 register_verifier(NitroVerifier())
+register_verifier(AzureCvmVerifier())
 
 
 def verifiers() -> tuple[Verifier, ...]:

@@ -90,8 +90,6 @@ def _revocation_list(data: bytes, label: str) -> Item:
         naming, title = issuer.public_bytes(), issuer.rfc4514_string()
     except (ValueError, TypeError, x509.InvalidVersion) as error:
         raise MalformedError("a revocation list cannot be read.") from error
-    if not data.startswith(b"-----") and der != data:
-        raise MalformedError("a revocation list has bytes outside its DER encoding.")
     name = hashlib.sha256(naming).hexdigest() + (f"/{label}" if label else "")
     return Item(ItemKind.REVOCATION_LIST, name, der, title, issued, expires)
 

@@ -38,7 +38,7 @@ def _entry(row: DatasetRow) -> CatalogueEntry:
 
 
 class Datasets:
-    """Published data set versions; only a wrapped key may change, and a newer one stands before an older."""
+    """Published data set versions, newest first; of one, only the wrapped key may change."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database

@@ -127,7 +127,8 @@ def test_a_refused_grant_leaves_no_released_decision(store: BrokerStore) -> None
             decision=b"released twice",
         )
     assert [entry.body for entry in store.decisions()][3:] == [b"released"]
-    store.grant(JOB, (grant(digest_bytes(b"new")),), attempt=2, now=0, decision=b"rolled back before")
+    new = grant(digest_bytes(b"new"))
+    store.grant(JOB, (new,), attempt=2, now=0, decision=b"rolled back before")
 
 
 def test_a_broken_or_closed_database_is_an_error_of_ours(path: Path, store: BrokerStore) -> None:
@@ -289,15 +290,15 @@ def test_a_clock_that_goes_back_stops_every_release_even_after_a_restart(tmp_pat
     place = Installation(tmp_path)
     broker = place.broker()
     asked = place.ask(broker)
-    place.clock.forward(hours=1)
+    place.clock.advance(3600)
     place.nonce(broker)
-    place.clock.forward(hours=-1)
+    place.clock.advance(-3600)
     for running in (broker, place.broker()):
         with pytest.raises(KeyDeniedError, match="clock"):
             running.release(asked.body())
         with pytest.raises(KeyDeniedError, match="clock"):
             place.nonce(running)
-    place.clock.forward(hours=1)
+    place.clock.advance(3600)
     assert place.nonce(broker)
 
 
@@ -318,9 +319,11 @@ def test_a_flood_of_challenges_meets_its_limit_and_the_bucket_refills(tmp_path: 
 def test_the_broker_itself_is_limited_per_job(tmp_path: Path) -> None:
     place = Installation(tmp_path)
     broker = place.broker()
+    broker._per_job._monotonic = lambda: 0.0  # no time passes
+    for _ in range(120):
+        place.nonce(broker)
     with pytest.raises(LimitError):
-        for _ in range(200):
-            place.nonce(broker)
+        place.nonce(broker)
     assert place.nonce(broker, job_digest=digest_bytes(b"another job"))
 
 
@@ -377,7 +380,6 @@ def test_budget_is_reserved_before_the_grant_and_given_back_if_there_is_none(
         broker.release(place.ask(broker).body())
     assert budget.said == ["reserve", "commit", "reserve", "cancel"]
     assert budget.free == 1
-        (folder / name).write_bytes(genuine)
 
 
 def test_a_missing_or_damaged_custody_is_noticed_at_the_start(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from manatee.attestation import (
 )
 from manatee.attestation._certificates import read_certificate
 from manatee.attestation._tdx.collateral import read_collateral
-from manatee.attestation._tdx.quote import parse_quote
+from manatee.attestation._tdx.quote import fmspc_of, parse_quote
 from manatee.attestation._tdx.reference import TdxReference
 from manatee.attestation._tdx.signers import check_signers
 from manatee.attestation._tdx.verifier import KIND, MEDIA_TYPE
@@ -87,6 +87,21 @@ def test_a_platform_cannot_pass_as_another_that_is_on_the_list() -> None:
     result = look(posing, "90c06f000000", pck_certificate_chain=chain_of(QUOTE))
     assert not result.accepted
     assert result.claims is None
+
+
+def test_collateral_under_another_platforms_name_is_not_even_tried() -> None:
+    posing = with_chain(QUOTE, chain_of(OTHER).encode())
+    reasons = {item.name: item.reason for item in look(posing, "90c06f000000").checks}
+    assert "another platform" in reasons["signature"]
+
+
+def test_a_certificate_names_exactly_one_platform() -> None:
+    leaf = parse_quote(QUOTE)[0].certificates[0]
+    assert fmspc_of(leaf) == "b0c06f000000"
+    marker = bytes.fromhex("060a2a864886f84d010d01040406")
+    for bad in (b"", leaf.replace(marker, b""), leaf + marker + bytes(6), marker + b"12345"):
+        with pytest.raises(MalformedError):
+            fmspc_of(bad)
 
 
 def test_putting_the_same_chain_back_changes_nothing() -> None:
