@@ -3,7 +3,7 @@
     python benchmarks/appraisal.py [--seconds 2]
 
 For each recorded piece of evidence in `tests/vectors`: the median time of one appraisal, its
-slowest mutation (one flipped bit, one at each 16th byte; truncations; padding), and for TDX the
+slowest mutation (one flipped bit at each 16th byte; truncations; padding), and for TDX the
 ratio to `dcap_qvl.verify` alone, in interleaved pairs. For each registered kind: the slowest
 1 MiB of hostile input and the most memory that Python allocated while refusing it. Prints JSON.
 """
@@ -158,6 +158,7 @@ def measure(case: Case, seconds: float) -> dict[str, Any]:
         "appraisals_per_second": round(1 / statistics.median(taken)),
         "slowest_mutation_ms": round(1e3 * slowest, 3),
         "slowest_mutation": name,
+        # a quote padded with zeros may lose one of them: that is the same quote
         "mutations_whose_signatures_held": let_through,
     }
 

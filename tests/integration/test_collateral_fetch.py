@@ -342,6 +342,12 @@ def test_an_answer_without_its_issuer_chain_is_refused(path: str, get: Downloade
         fetch_intel(QUOTE, get, base=base, certificates=base)
 
 
+def test_a_compressed_answer_is_not_unpacked(get: Downloader) -> None:
+    page = (200, {"Content-Encoding": "gzip"}, gzip.compress(bytes(8 << 20)))
+    with serving({"/x": page}) as base, pytest.raises(MalformedError, match="compressed"):
+        get.get(f"{base}/x")
+
+
 def test_a_closed_port_is_unavailable(get: Downloader) -> None:
     with serving({}) as base:
         pass

@@ -43,8 +43,16 @@ from manatee.records import (
     unbase64,
 )
 from manatee.tpm import SoftwareTpmAuthority, SoftwareTpms, VtpmDevice
-from manatee.tpm._authority import EK_HANDLE, activate, endorsement_key
+from manatee.tpm._authority import (
+    EK_CERTIFICATE_INDEX,
+    EK_HANDLE,
+    _certified,
+    _read_index,
+    activate,
+    endorsement_key,
+)
 from manatee.tpm._device import connected, create_attestation_key, extend, translated
+from manatee.tpm._software import _roots
 
 MISSING = [name for name in ("swtpm", "swtpm_setup", "setpriv") if shutil.which(name) is None]
 MISSING += [] if find_spec("tpm2_pytss") else ["tpm2_pytss"]
@@ -357,6 +365,21 @@ def test_an_authority_certifies_no_tpm_of_an_unknown_maker(
     for roots in ((), (authority.root(),), (other_tpms.root(),)):
         with pytest.raises(AttestationError, match="not certified"):
             authority.certify(context, roots, system_clock())
+
+
+def test_an_endorsement_certificate_of_another_tpm_is_refused(
+    keys: Any, tpms: SoftwareTpms, other_tpms: SoftwareTpms, run_folder: Path
+) -> None:
+    roots = _roots(tpms.home / "ek-authority")
+    certificate = _read_index(keys[0], EK_CERTIFICATE_INDEX)
+    _, own = endorsement_key(keys[0])
+    assert _certified(certificate, own, roots, system_clock()).key == keys[3].key
+    place = run_folder / "another"
+    place.mkdir()
+    with other_tpms.power_on(place), connected(tcti(place)) as other:
+        _, public = endorsement_key(other)
+    with pytest.raises(AttestationError, match="not the one certified"):
+        _certified(certificate, public, roots, system_clock())
 
 
 # --- manufacture and end ------------------------------------------------------------------------

@@ -12,6 +12,9 @@ from manatee.attestation._reference import ReferenceValues
 from manatee.attestation._simulated import SimulatedVerifier
 from manatee.attestation._snp.verifier import SnpVerifier
 from manatee.attestation._tdx.verifier import TdxVerifier
+from manatee.attestation._tokens.confidential_space import ConfidentialSpaceVerifier
+from manatee.attestation._tokens.maa import MaaVerifier
+from manatee.attestation._tokens.nras import NrasVerifier
 from manatee.attestation._tpm.verifier import TpmVerifier
 from manatee.errors import AppraisalRefusedError, AttestationError
 from manatee.records import Evidence
@@ -35,6 +38,9 @@ register_verifier(SimulatedVerifier())
 register_verifier(SnpVerifier())
 register_verifier(TdxVerifier())
 register_verifier(TpmVerifier())
+register_verifier(NrasVerifier())
+register_verifier(MaaVerifier())
+register_verifier(ConfidentialSpaceVerifier())
 register_verifier(CcaVerifier())
 register_verifier(NitroVerifier())
 register_verifier(AzureCvmVerifier())

@@ -52,6 +52,13 @@ def templates(output: Output = Format.TABLE) -> None:
     print_rows(("template", "allows", "needs"), rows)
 
 
+def vocabulary() -> None:
+    """Print everything a policy may speak of, as a Cedar schema with comments."""
+    from manatee.policy import schema_text
+
+    typer.echo(schema_text(("organisation",)), nl=False)
+
+
 def _show(path: Path, found: Problem) -> str:
     place = f"{path}:{found.line}:{found.column}: {found.message}"
     lines = [place]
@@ -192,6 +199,6 @@ def diff(
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the tree."""
     policy = typer.Typer(no_args_is_help=True, help="Release policies (data provider).")
-    for command in (templates, new, check, sign, explain, diff):
+    for command in (templates, vocabulary, new, check, sign, explain, diff):
         policy.command()(command)
     app.add_typer(policy, name="policy")

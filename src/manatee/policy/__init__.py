@@ -39,6 +39,7 @@ from manatee.policy._problems import Problem
 from manatee.policy._question import PolicyQuestion, question_request
 from manatee.policy._release import ReleasePolicy
 from manatee.policy._templates import TEMPLATES, Template, TemplateParameters, render_template
+from manatee.policy._vocabulary import schema_text
 
 __all__ = [
     "ACCEPT_SIMULATED",
@@ -78,6 +79,7 @@ __all__ = [
     "named_organisations",
     "question_request",
     "render_template",
+    "schema_text",
     "sign_approval",
     "sign_policy",
     "verify_approval",

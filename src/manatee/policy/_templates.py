@@ -156,7 +156,7 @@ _LINES: dict[str, Callable[[TemplateParameters], list[str]]] = {
     ],
     "platform": lambda given: [f'context.platform == "{given.platform}"'],
     "floors": lambda given: [
-        f"context.tcb.{name} >= {least}" for name, least in sorted(given.floors.items())
+        f'context.tcb["{name}"] >= {least}' for name, least in sorted(given.floors.items())
     ],
     "maximum_vmpl": lambda given: [f"context.vmpl <= {given.maximum_vmpl}"],
     "maximum_collateral_age_seconds": lambda given: [

@@ -39,11 +39,10 @@ TCB_COMPONENTS = (
     "snp",
     "microcode",
     "fmc",
-    "pce",
-    "tcb_evaluation_number",
-    *(f"tdx_svn_{number:02d}" for number in range(16)),
+    *(f"tee-svn-{number}" for number in range(16)),
+    "firmware",
 )
-"""Security version numbers a policy may set floors for: of SEV-SNP, then of TDX."""
+"""Security versions a policy may set floors for, as verifiers name them: SEV-SNP, TDX, TPM."""
 
 CHECKS = {
     "at": "dates",
@@ -83,6 +82,6 @@ def schema_text(organisations: tuple[str, ...]) -> str:
         organisations: Names (`records.Name`), which need no escaping.
     """
     text = (files("manatee.policy") / "release.cedarschema").read_text(encoding="utf-8")
-    components = ", ".join(f"{name}: Long" for name in TCB_COMPONENTS)
+    components = ", ".join(f'"{name}": Long' for name in TCB_COMPONENTS)
     counts = ", ".join(f'"{name}": Long' for name in organisations)
     return text.replace("__TCB_COMPONENTS__", components).replace("__ORGANISATIONS__", counts)

@@ -165,7 +165,7 @@ def test_bytes_that_are_no_evidence_exit_with_two(
     "given",
     [
         (),
-        ("--nonce", "01", "--report-data", REPORT_DATA),
+        ("--nonce", REPORT_DATA, "--report-data", REPORT_DATA, "--at", JULY),
         ("--nonce", "not hexadecimal"),
         ("--report-data", REPORT_DATA[:-2]),
         ("--report-data", REPORT_DATA, "--at", "yesterday"),

@@ -222,7 +222,7 @@ def test_a_condition_that_needs_another_one_is_left_open(tmp_path: Path) -> None
     code, said = run("explain", file, "--request", question(tmp_path))
     assert code == 7
     assert "    ✗ 2:8 principal has organisation" in said
-    assert '    – 2:37 principal.organisation == "x"' in said
+    assert '    – 2:38 principal.organisation == "x"' in said
 
 
 def test_diff_proves_that_a_stricter_policy_allows_nothing_more(cedar: Path) -> None:

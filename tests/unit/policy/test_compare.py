@@ -74,6 +74,9 @@ SAME = [
     (permit("context.approvals.insurer + context.approvals.clinic >= 2"),
      permit('context.approvals["insurer"] >= 1 && context.approvals["clinic"] >= 1')),
     (permit("context.tier_rank * 2 >= 8"), permit("context.tier_rank > 3")),
+    (permit("context.gpu || context.vmpl + 9223372036854775807 < 0"), permit("context.gpu")),
+    (permit('if principal has organisation then principal.organisation == "x" else true'),
+     permit("!(principal has organisation)")),
     # an error anywhere denies, here as in the broker
     (permit("context.vmpl > 5"), EVERYTHING + forbid("context.vmpl <= 5")),
     (EVERYTHING + forbid("context.vmpl + 9223372036854775807 > 0"),
@@ -87,6 +90,15 @@ def test_a_policy_that_allows_nothing_more_is_proved_to(old: str, new: str) -> N
 
 
 MORE = [
+    (permit("principal has organisation"),
+     permit('if principal has organisation then principal.organisation == "x" else true'), None),
+    (permit("context.gpu"), permit("!context.gpu || context.vmpl + 9223372036854775807 < 0"),
+     "GPU evidence: no"),
+    (permit("context.gpu"), permit("if context.gpu then true else context.vmpl + 1 == 1"),
+     "GPU evidence: no"),
+    (permit("context.gpu"),
+     permit("if context.gpu then context.vmpl + 9223372036854775807 < 0 else context.vmpl == 0"),
+     "GPU evidence: no"),
     ("", EVERYTHING, None),
     (permit("context.tier_rank >= 4"), permit("context.tier_rank >= 3"),
      "assurance tier: hardware-vtpm"),

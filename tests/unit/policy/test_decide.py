@@ -23,6 +23,8 @@ from manatee.policy import (
     decide,
     sign_approval,
 )
+from manatee.policy._engine import evaluate
+from manatee.policy._request import cedar_request
 from manatee.records import (
     DatasetManifest,
     DatasetUse,
@@ -218,6 +220,36 @@ def test_a_policy_that_fails_while_it_is_evaluated_allows_nothing(effect: str) -
     error = refusal(EVERYTHING + broken, facts(evidence=replace(EVIDENCE, vmpl=1)))
     assert error.check == "policy"
     assert "overflow" in error.reasons[0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"context": {}},
+        {"context": None},
+        {"principal": {"type": "ManaTEE::Operator", "id": "ada"}},
+        {"principal": "ada"},
+        {"action": {"type": "ManaTEE::Action", "id": "Read"}},
+        {"resource": None},
+    ],
+)
+def test_a_request_that_does_not_fit_the_schema_is_never_allowed(change: dict[str, Any]) -> None:
+    made = policy()
+    request = cedar_request(facts(), EVIDENCE, dataset(), {"clinic": 0, "insurer": 0})
+    assert evaluate(made.compiled, request.request, request.entities).allowed
+    outcome = evaluate(made.compiled, request.request | change, request.entities)
+    assert not outcome.allowed
+    assert outcome.errors
+
+
+@pytest.mark.parametrize("entity", [{}, {"uid": None}, {"attrs": {"more": 1}}])
+def test_entities_that_do_not_fit_the_schema_are_never_allowed(entity: dict[str, Any]) -> None:
+    made = policy()
+    request = cedar_request(facts(), EVIDENCE, dataset(), {"clinic": 0, "insurer": 0})
+    broken = [request.entities[0] | entity if entity else {}, *request.entities[1:]]
+    outcome = evaluate(made.compiled, request.request, broken)
+    assert not outcome.allowed
+    assert outcome.errors
 
 
 def test_every_data_set_asked_for_must_be_allowed() -> None:

@@ -11,6 +11,7 @@ from manatee.attestation._endorsements import Endorsements
 from manatee.attestation._interface import Check, Claims, check
 from manatee.attestation._reference import ReferenceValues
 from manatee.attestation._snp import verifier as snp
+from manatee.attestation._snp.platform import appraise_platform as appraise_snp
 from manatee.attestation._snp.report import parse_report
 from manatee.attestation._tdx import verifier as tdx
 from manatee.attestation._tdx.quote import parse_quote
@@ -85,7 +86,7 @@ def _over_snp(
 ) -> HardwareAppraisal:
     report = parse_report(hcl.report)
     given = Endorsements(certificates=(payload.vcek,) if payload.vcek else ())
-    platform, signed = snp.appraise_platform(
+    platform, signed = appraise_snp(
         report,
         at=at,
         reference=reference_values.snp,

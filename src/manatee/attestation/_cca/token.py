@@ -1,37 +1,62 @@
 """Arm CCA attestation tokens: a platform token and a realm token, bound by the realm's key.
 
-Arm, Realm Management Monitor specification, A7.2; IETF draft-ffm-rats-cca-token.
+Arm, Realm Management Monitor specification 1.0 and 2.0-beta, A7.2; IETF draft-ffm-rats-cca-token,
+revisions 00 to 03. Profiles after those (the binding moved to another claim) are not read.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from manatee.attestation._cbor import Tagged, Value, bytes_of, decode
+from manatee.attestation._cca.claims import (
+    PLATFORM_PROFILES,
+    SoftwareComponent,
+    hash_name,
+    registers,
+    software_components,
+)
 from manatee.attestation._cose import Sign1, read_sign1
 from manatee.errors import MalformedError
 
 COLLECTION_TAG = 399
+"""Both tokens as they are: RMM 1.0, drafts 00 and 01."""
+WRAPPED_TAG = 907
+"""Each token in a record of draft-ietf-rats-msg-wrap: RMM 2.0, drafts 02 and 03."""
+EAT_CWT = 263
+"""CoAP content format `application/eat+cwt`, the type of both wrappers."""
 PLATFORM = 44234
 REALM = 44241
-PLATFORM_PROFILES = ("http://arm.com/CCA-SSD/1.0.0", "tag:arm.com,2023:cca_platform#1.0.0")
-REALM_PROFILES = ("tag:arm.com,2023:realm#1.0.0",)
 ALGORITHMS = (-7, -35, -36)
-HASHES = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
 MAX_TOKEN_BYTES = 16 << 10
+MAX_CONFIG_BYTES = 1024
+MAX_KEY_BYTES = 256
 _SECURED = range(0x3000, 0x3100)
-"""Platform security lifecycle states in which the platform is trustworthy (PSA, "secured")."""
+"""Platform security lifecycle states in which nobody can debug it (RMM A7.2.3.2.6)."""
+_UEID = 1
+"""First byte of an instance id."""
+_REALM_MANAGEMENT = 1
+"""Client id of the realm management domain: others could ask for a challenge of their choosing."""
 
-_CHALLENGE, _PROFILE, _INSTANCE = 10, 265, 256
-_PLATFORM_MEMBERS = {_CHALLENGE, _PROFILE, _INSTANCE, 2394, 2395, 2396, 2399, 2400, 2401, 2402}
-_REALM_MEMBERS = {_CHALLENGE, _PROFILE, 44235, 44236, 44237, 44238, 44239, 44240, 44242}
+_PLATFORM_1 = frozenset({10, 265, 256, 2395, 2396, 2399, 2400, 2401, 2402})
+_PLATFORM_2 = _PLATFORM_1 | {2394, 2403, 2404, 2405, 2406}
+_REALM_1 = frozenset({10, 265, 44235, 44236, 44237, 44238, 44239, 44240})
+_REALM_2 = _REALM_1 | {256, 44243, 44244, 44257}
 
 
 @dataclass(frozen=True)
 class CcaToken:
-    """The claims of both tokens, read but not believed."""
+    """The claims of both tokens, read but not believed.
+
+    Attributes:
+        platform: Signed by the platform's attestation key.
+        realm: Signed by the realm's attestation key.
+        lifecycle: The platform's security lifecycle, 16 bits.
+        platform_challenge: What the platform was asked to sign: the hash of the realm's key.
+        realm_challenge: What the realm asked for: 64 bytes.
+        realm_key: The realm's key as it was hashed.
+        realm_key_hash: IANA name of that hash.
+    """
 
     platform: Sign1
     realm: Sign1
@@ -40,9 +65,11 @@ class CcaToken:
     instance_id: bytes
     lifecycle: int
     platform_challenge: bytes
-    components: tuple[str, ...]
+    config: bytes
+    components: tuple[SoftwareComponent, ...]
     realm_challenge: bytes
     personalization: bytes
+    measurement_hash: str
     initial_measurement: bytes
     extensible_measurements: tuple[bytes, ...]
     realm_key: bytes
@@ -62,109 +89,86 @@ def parse_token(data: bytes) -> CcaToken:
     """
     if len(data) > MAX_TOKEN_BYTES:
         raise MalformedError(f"a CCA token has at most {MAX_TOKEN_BYTES} bytes.")
-    whole = decode(data)
-    if not isinstance(whole, Tagged) or whole.tag != COLLECTION_TAG:
-        raise MalformedError(f"a CCA token is a collection under tag {COLLECTION_TAG}.")
-    if not isinstance(whole.value, dict) or set(whole.value) != {PLATFORM, REALM}:
-        raise MalformedError("a CCA token holds a platform token and a realm token.")
-    platform = read_sign1(
-        bytes_of(whole.value[PLATFORM], "the platform token"), algorithms=ALGORITHMS, tagged=None
+    platform, realm = (
+        read_sign1(item, algorithms=ALGORITHMS, tagged=None) for item in _both(decode(data))
     )
-    realm = read_sign1(
-        bytes_of(whole.value[REALM], "the realm token"), algorithms=ALGORITHMS, tagged=None
-    )
-    own = _claims(platform.payload, _PLATFORM_MEMBERS, "platform")
-    theirs = _claims(realm.payload, _REALM_MEMBERS, "realm")
-    profile = own.get(_PROFILE)
-    if not isinstance(profile, str) or profile not in PLATFORM_PROFILES:
-        raise MalformedError("the platform token's profile is unknown.")
-    if _PROFILE in theirs and theirs[_PROFILE] not in REALM_PROFILES:
-        raise MalformedError("the realm token's profile is unknown.")
-    lifecycle = own.get(2395)
-    if not isinstance(lifecycle, int) or isinstance(lifecycle, bool) or lifecycle < 0:
-        raise MalformedError("the platform token's lifecycle must be a number.")
-    size = HASHES[_hash_name(theirs.get(44236))]
+    own, theirs = _claims(platform.payload, "platform"), _claims(realm.payload, "realm")
+    profile = _profiles(own, theirs)
+    instance_id = bytes_of(own.get(256), "the instance id", sizes=(33,))
+    if instance_id[0] != _UEID:
+        raise MalformedError("the instance id must begin with 1.")
+    if not isinstance(own.get(2402), str) or not isinstance(own.get(2400, ""), str):
+        raise MalformedError("the platform token lacks its hash, or its service is no text.")
     return CcaToken(
         platform=platform,
         realm=realm,
         profile=profile,
         implementation_id=bytes_of(own.get(2396), "the implementation id", sizes=(32,)),
-        instance_id=bytes_of(own.get(_INSTANCE), "the instance id", sizes=(33,)),
-        lifecycle=lifecycle,
-        platform_challenge=bytes_of(
-            own.get(_CHALLENGE), "the platform challenge", sizes=(32, 48, 64)
-        ),
-        components=_components(own.get(2399)),
-        realm_challenge=bytes_of(theirs.get(_CHALLENGE), "the realm challenge", sizes=(64,)),
+        instance_id=instance_id,
+        lifecycle=_lifecycle(own.get(2395)),
+        platform_challenge=bytes_of(own.get(10), "the platform challenge", sizes=(32, 48, 64)),
+        config=bytes_of(own.get(2401), "the platform's config", at_most=MAX_CONFIG_BYTES),
+        components=software_components(own.get(2399)),
+        realm_challenge=bytes_of(theirs.get(10), "the realm challenge", sizes=(64,)),
         personalization=bytes_of(theirs.get(44235), "the realm's personalization", sizes=(64,)),
-        initial_measurement=bytes_of(theirs.get(44238), "the realm's measurement", sizes=(size,)),
-        extensible_measurements=_registers(theirs.get(44239), size),
-        realm_key=bytes_of(theirs.get(44237), "the realm's key", at_most=256),
-        realm_key_hash=_hash_name(theirs.get(44240)),
+        measurement_hash=hash_name(theirs.get(44236)),
+        initial_measurement=bytes_of(
+            theirs.get(44238), "the realm's measurement", sizes=(32, 48, 64)
+        ),
+        extensible_measurements=registers(theirs.get(44239)),
+        realm_key=bytes_of(theirs.get(44237), "the realm's key", at_most=MAX_KEY_BYTES),
+        realm_key_hash=hash_name(theirs.get(44240)),
     )
 
 
-def _claims(payload: bytes, known: set[int], what: str) -> dict[int | str, Value]:
+def _both(whole: Value) -> tuple[bytes, bytes]:
+    """Return the platform's and the realm's token out of one of the two collections."""
+    if not isinstance(whole, Tagged) or whole.tag not in (COLLECTION_TAG, WRAPPED_TAG):
+        raise MalformedError(
+            f"a CCA token is a collection under tag {COLLECTION_TAG} or {WRAPPED_TAG}."
+        )
+    if not isinstance(whole.value, dict) or set(whole.value) != {PLATFORM, REALM}:
+        raise MalformedError("a CCA token holds a platform token and a realm token alone.")
+    own, theirs = whole.value[PLATFORM], whole.value[REALM]
+    if whole.tag == WRAPPED_TAG:
+        own, theirs = _unwrapped(own), _unwrapped(theirs)
+    return bytes_of(own, "the platform token"), bytes_of(theirs, "the realm token")
+
+
+def _unwrapped(record: Value) -> Value:
+    if not isinstance(record, list) or len(record) != 2 or record[0] != EAT_CWT:
+        raise MalformedError(f"a token under tag {WRAPPED_TAG} is wrapped as type {EAT_CWT}.")
+    return record[1]
+
+
+def _claims(payload: bytes, what: str) -> dict[int | str, Value]:
     fields = decode(payload)
-    if not isinstance(fields, dict) or not set(fields) <= known:
-        raise MalformedError(f"the {what} token has unknown members.")
+    if not isinstance(fields, dict):
+        raise MalformedError(f"the {what} token's claims are no map.")
     return fields
 
 
-def _hash_name(value: Value) -> str:
-    if not isinstance(value, str) or value not in HASHES:
-        raise MalformedError("a CCA token names an unknown hash.")
+def _profiles(own: dict[int | str, Value], theirs: dict[int | str, Value]) -> str:
+    """Return the platform's profile; the realm's must be one that goes with it."""
+    profile = own.get(265)
+    if not isinstance(profile, str) or profile not in PLATFORM_PROFILES:
+        raise MalformedError("the platform token's profile is unknown.")
+    realm_profile = theirs.get(265)
+    if 265 in theirs and not isinstance(realm_profile, str):
+        raise MalformedError("the realm token's profile must be text.")
+    if realm_profile not in PLATFORM_PROFILES[profile]:
+        raise MalformedError("the realm token's profile does not go with the platform's.")
+    second = profile.endswith("#2.0.0")
+    if not set(own) <= (_PLATFORM_2 if second else _PLATFORM_1):
+        raise MalformedError("the platform token has unknown members.")
+    if second and own.get(2394) != _REALM_MANAGEMENT:
+        raise MalformedError("the platform token was not made for the realm management domain.")
+    if not set(theirs) <= (_REALM_2 if second else _REALM_1):
+        raise MalformedError("the realm token has unknown members.")
+    return profile
+
+
+def _lifecycle(value: Value) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise MalformedError("the platform token's lifecycle must be a number.")
     return value
-
-
-def _registers(value: Value, size: int) -> tuple[bytes, ...]:
-    if not isinstance(value, list) or len(value) != 4:
-        raise MalformedError("a realm has four extensible measurements.")
-    return tuple(bytes_of(item, "an extensible measurement", sizes=(size,)) for item in value)
-
-
-def _components(value: Value) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value:
-        raise MalformedError("the platform token lists no software components.")
-    found = []
-    for item in value:
-        if not isinstance(item, dict) or not isinstance(item.get(2), bytes):
-            raise MalformedError("a software component lacks its measurement.")
-        measured = item[2]
-        assert isinstance(measured, bytes)  # noqa: S101 - checked the line before
-        found.append(measured.hex())
-    return tuple(found)
-
-
-def public_key(encoded: bytes) -> ec.EllipticCurvePublicKey:
-    """Return the realm's key: a bare point, or a COSE_Key (RFC 9053, section 7.1.1).
-
-    Raises:
-        MalformedError: It is neither, or no point of its curve.
-    """
-    curves: dict[int, ec.EllipticCurve] = {
-        1: ec.SECP256R1(),
-        2: ec.SECP384R1(),
-        3: ec.SECP521R1(),
-    }
-    sizes = {65: 1, 97: 2, 133: 3}
-    if len(encoded) in sizes and encoded[0] == 4:
-        point, curve = encoded, curves[sizes[len(encoded)]]
-    else:
-        fields = decode(encoded)
-        if not isinstance(fields, dict) or fields.get(1) != 2:
-            raise MalformedError("the realm's key is no elliptic curve key.")
-        number = fields.get(-1)
-        if not isinstance(number, int) or number not in curves:
-            raise MalformedError("the realm's key is on an unknown curve.")
-        curve = curves[number]
-        size = (curve.key_size + 7) // 8
-        point = (
-            b"\4"
-            + bytes_of(fields.get(-2), "the realm's key", sizes=(size,))
-            + bytes_of(fields.get(-3), "the realm's key", sizes=(size,))
-        )
-    try:
-        return ec.EllipticCurvePublicKey.from_encoded_point(curve, point)
-    except ValueError as error:
-        raise MalformedError("the realm's key is no point of its curve.") from error

@@ -10,18 +10,22 @@ import hashlib
 import hmac
 from datetime import datetime
 
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_der_public_key
-
+from manatee.attestation._cca.claims import HASHES
+from manatee.attestation._cca.keys import pinned_key, realm_key
 from manatee.attestation._cca.reference import CcaReference
-from manatee.attestation._cca.token import CcaToken, parse_token, public_key
+from manatee.attestation._cca.token import CcaToken, parse_token
 from manatee.attestation._cose import signature_holds
 from manatee.attestation._endorsements import Endorsements
 from manatee.attestation._expected import ExpectedBinding
 from manatee.attestation._images import match_image
-from manatee.attestation._interface import AttestationResult, Check, Claims, check
+from manatee.attestation._interface import (
+    AttestationResult,
+    Check,
+    Claims,
+    check,
+    not_applicable,
+)
 from manatee.attestation._reference import ReferenceValues
-from manatee.errors import MalformedError
 from manatee.records import Evidence, Tier, unbase64
 
 KIND = "arm-cca"
@@ -33,8 +37,8 @@ class CcaVerifier:
     """Appraises CCA tokens; tier HARDWARE, on the word of the platform keys that were pinned.
 
     Checked: platform signature under a pinned key, realm signature under the key whose hash the
-    platform signed, lifecycle, platform, binding and image. The token is undated: the caller's
-    nonce settles freshness.
+    platform signed, lifecycle, platform, firmware, binding and image. The token is undated: the
+    caller's nonce settles freshness.
     """
 
     kind = KIND
@@ -54,10 +58,10 @@ class CcaVerifier:
         token = parse_token(unbase64(evidence.payload))
         allowed = reference_values.cca or NOTHING_ALLOWED
         platform = any(
-            signature_holds(token.platform, _pinned(unbase64(item)))
+            signature_holds(token.platform, pinned_key(unbase64(item)))
             for item in allowed.platform_keys
         )
-        realm = signature_holds(token.realm, public_key(token.realm_key))
+        realm = signature_holds(token.realm, realm_key(token.realm_key))
         bound = _key_is_bound(token)
         measurements = _measurements(token)
         runtime, image = match_image(
@@ -106,6 +110,7 @@ class CcaVerifier:
                 good=f"implementation {token.implementation_id.hex()[:16]}…",
                 bad="the implementation is not on your list",
             ),
+            _firmware_check(token, allowed.firmware),
             check(
                 "binding",
                 "Evidence is bound to this session",
@@ -130,9 +135,21 @@ class CcaVerifier:
 
 def _key_is_bound(token: CcaToken) -> bool:
     """Whether the platform signed the hash of the realm's key: else any realm could be mixed in."""
-    name = token.realm_key_hash.replace("-", "")
-    digest = hashlib.new(name, token.realm_key).digest()
+    digest = hashlib.new(HASHES[token.realm_key_hash], token.realm_key).digest()
     return hmac.compare_digest(digest, token.platform_challenge)
+
+
+def _firmware_check(token: CcaToken, listed: tuple[str, ...] | None) -> Check:
+    title = "Platform's firmware is known"
+    if listed is None:
+        return not_applicable("firmware", title, "you list no measurements of firmware")
+    return check(
+        "firmware",
+        title,
+        all(item.measurement.hex() in listed for item in token.components),
+        good="every software component's measurement is on your list",
+        bad="a software component's measurement is not on your list",
+    )
 
 
 def _measurements(token: CcaToken) -> dict[str, str]:
@@ -144,13 +161,3 @@ def _measurements(token: CcaToken) -> dict[str, str]:
         },
         "realm-personalization": token.personalization.hex(),
     }
-
-
-def _pinned(encoded: bytes) -> ec.EllipticCurvePublicKey:
-    try:
-        key = load_der_public_key(encoded)
-    except (ValueError, TypeError) as error:
-        raise MalformedError("a pinned platform key cannot be read.") from error
-    if not isinstance(key, ec.EllipticCurvePublicKey):
-        raise MalformedError("a pinned platform key is no elliptic curve key.")
-    return key

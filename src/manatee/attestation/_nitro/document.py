@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from manatee.attestation._cbor import Value, bytes_of, decode
-from manatee.attestation._certificates import MAX_CERTIFICATE_BYTES
 from manatee.attestation._cose import Sign1, read_sign1
 from manatee.errors import MalformedError
 
 ES384 = -35
-MAX_DOCUMENT_BYTES = 16 << 10
+MAX_PAYLOAD_BYTES = 16 << 10
+MAX_DOCUMENT_BYTES = MAX_PAYLOAD_BYTES + 256
+"""A payload, two headers and a signature."""
+MAX_DOCUMENT_CERTIFICATE_BYTES = 1024
 MAX_USER_DATA_BYTES = 512
 MAX_NONCE_BYTES = 512
 MAX_PUBLIC_KEY_BYTES = 1024
@@ -57,7 +59,7 @@ def parse_document(data: bytes) -> tuple[NitroDocument, Sign1]:
     if len(data) > MAX_DOCUMENT_BYTES:
         raise MalformedError(f"a Nitro document has at most {MAX_DOCUMENT_BYTES} bytes.")
     sign1 = read_sign1(data, algorithms=(ES384,), tagged=None)
-    fields = decode(sign1.payload)
+    fields = decode(sign1.payload, max_bytes=MAX_PAYLOAD_BYTES)
     if not isinstance(fields, dict) or not _REQUIRED <= set(fields) <= _REQUIRED | _OPTIONAL:
         raise MalformedError("a Nitro document lacks a member or has an unknown one.")
     if fields["digest"] != "SHA384":
@@ -69,9 +71,7 @@ def parse_document(data: bytes) -> tuple[NitroDocument, Sign1]:
         module_id=module_id,
         issued_at=_moment(fields["timestamp"]),
         pcrs=_pcrs(fields["pcrs"]),
-        certificate=bytes_of(
-            fields["certificate"], "the Nitro certificate", at_most=MAX_CERTIFICATE_BYTES
-        ),
+        certificate=_certificate(fields["certificate"]),
         authorities=_bundle(fields["cabundle"]),
         public_key=_optional(fields, "public_key", MAX_PUBLIC_KEY_BYTES),
         user_data=_optional(fields, "user_data", MAX_USER_DATA_BYTES),
@@ -102,10 +102,12 @@ def _pcrs(value: Value) -> dict[int, bytes]:
 def _bundle(value: Value) -> tuple[bytes, ...]:
     if not isinstance(value, list) or not 0 < len(value) <= MAX_BUNDLE:
         raise MalformedError(f"a Nitro document's bundle must hold 1 to {MAX_BUNDLE} certificates.")
-    return tuple(
-        bytes_of(item, "a certificate of the bundle", at_most=MAX_CERTIFICATE_BYTES)
-        for item in value
-    )
+    return tuple(_certificate(item) for item in value)
+
+
+def _certificate(value: Value) -> bytes:
+    what = "a certificate of a Nitro document"
+    return bytes_of(value, what, at_most=MAX_DOCUMENT_CERTIFICATE_BYTES)
 
 
 def _optional(fields: dict[int | str, Value], name: str, at_most: int) -> bytes:

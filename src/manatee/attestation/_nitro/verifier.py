@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from cryptography import x509
+
 from manatee.attestation._certificates import Path, build_path, read_certificate
 from manatee.attestation._cose import signature_holds
 from manatee.attestation._endorsements import Endorsements
@@ -27,9 +29,6 @@ KIND = "aws-nitro"
 MEDIA_TYPE = "application/vnd.manatee.aws-nitro-document+cbor"
 ROOT_SHA256 = "641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b"
 CLOCK_SKEW_SECONDS = 60
-MAX_LEAF_LIFE_SECONDS = 4 * 3600
-"""Leaf certificates live three hours: a document whose time is outside its leaf's was not signed
-then."""
 
 
 class NitroVerifier:
@@ -137,7 +136,15 @@ def _path(document: NitroDocument, roots: tuple[Base64, ...] | None) -> Path:
         raise AppraisalRefusedError("the document's bundle does not begin with a pinned root.")
     above = [read_certificate(item) for item in reversed(document.authorities)]
     leaf = read_certificate(document.certificate)
-    life = (leaf.not_valid_after_utc - leaf.not_valid_before_utc).total_seconds()
-    if life > MAX_LEAF_LIFE_SECONDS:
-        raise AppraisalRefusedError("the document's leaf lives longer than a hypervisor's does.")
+    if not _may_sign(leaf):
+        raise AppraisalRefusedError("the document's certificate is not one for signing.")
     return build_path(leaf, above, pinned, at=document.issued_at)
+
+
+def _may_sign(leaf: x509.Certificate) -> bool:
+    """Whether the certificate is for signatures (AWS, "Attestation process", 3.2.3.3)."""
+    try:
+        usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        return False
+    return usage.digital_signature

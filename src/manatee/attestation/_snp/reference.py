@@ -18,7 +18,8 @@ class SnpReference(Record, frozen=True, kw_only=True):
             component of the product must be named.
         signing_keys: `vcek` (of the chip), `vlek` (of a cloud's fleet), or both.
         maximum_vmpl: The weakest privilege level accepted.
-        chip_ids: Chips accepted; None: any chip that AMD vouches for.
+        chip_ids: Chips accepted, by their 64 bytes, or on Turin 8; None: any chip that AMD
+            vouches for.
         require_alias_check: Whether the platform must have finished AMD's memory alias check
             (CVE-2024-21944).
         require_single_socket: Whether the guest policy must forbid a second socket.

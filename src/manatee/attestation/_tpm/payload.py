@@ -92,7 +92,7 @@ def replay(events: tuple[Event, ...]) -> dict[int, bytes]:
 def measured(events: tuple[Event, ...], kind: str, pcr: int) -> Digest | None:
     """Return what was measured as `kind`: exactly one event, in its own register; else None."""
     found = [event for event in events if event.kind == kind or event.pcr == pcr]
-    if len(found) != 1 or found[0].kind != kind or found[0].pcr != pcr:
+    if [(event.kind, event.pcr) for event in found] != [(kind, pcr)]:
         return None
     return Digest(found[0].digest)
 

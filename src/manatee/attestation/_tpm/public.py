@@ -173,7 +173,11 @@ class TpmSignature:
         return HASHES[self.scheme[1]].name
 
     def holds(self, key: PublicKey, message: bytes) -> bool:
-        """Whether this key made the signature over this message."""
+        """Whether this key made the signature over this message.
+
+        Raises:
+            MalformedError: A number of an ECDSA signature is zero or not below the order.
+        """
         algorithm = HASHES[self.scheme[1]]
         try:
             if isinstance(key, rsa.RSAPublicKey) and self.scheme[0] == RSASSA:
@@ -182,7 +186,7 @@ class TpmSignature:
             if isinstance(key, ec.EllipticCurvePublicKey) and self.scheme[0] == ECDSA:
                 r, s = (int.from_bytes(number, "big") for number in self.numbers)
                 if not (0 < r < ORDERS[key.curve.name] and 0 < s < ORDERS[key.curve.name]):
-                    return False
+                    raise MalformedError("the TPM's signature has a number out of range.")
                 key.verify(encode_dss_signature(r, s), message, ec.ECDSA(algorithm))
                 return True
         except InvalidSignature:

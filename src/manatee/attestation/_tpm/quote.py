@@ -16,7 +16,6 @@ MAX_NAME_BYTES = 68
 MAX_EXTRA_BYTES = 66
 MAX_DIGEST_BYTES = 64
 SHA256 = 0x000B
-MAX_SELECTIONS = 16
 RESETTABLE_PCRS = frozenset({16, 17, 18, 19, 20, 21, 22, 23})
 """Registers that software of some locality can set back while the machine runs."""
 
@@ -81,11 +80,8 @@ def parse_attest(data: bytes) -> QuoteInfo:
 
 
 def _selections(cursor: Cursor) -> tuple[PcrSelection, ...]:
-    count = cursor.number(4, big=True)
-    if count > MAX_SELECTIONS:
-        raise MalformedError("the TPM quote selects too many banks.")
     found = []
-    for _ in range(count):
+    for _ in range(cursor.number(4, big=True)):
         algorithm = cursor.number(2, big=True)
         bits = int.from_bytes(cursor.sized(1, big=True, at_most=4), "little")
         indices = tuple(index for index in range(bits.bit_length()) if bits >> index & 1)

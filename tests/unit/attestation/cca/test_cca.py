@@ -24,8 +24,9 @@ from manatee.attestation import (
     appraise,
 )
 from manatee.attestation._cbor import Tagged
+from manatee.attestation._cca.keys import realm_key
 from manatee.attestation._cca.reference import CcaReference
-from manatee.attestation._cca.token import parse_token, public_key
+from manatee.attestation._cca.token import parse_token
 from manatee.attestation._cca.verifier import KIND, MEDIA_TYPE
 from manatee.errors import MalformedError, ManateeError
 from manatee.records import Evidence, Tier, digest_bytes, to_base64
@@ -150,6 +151,8 @@ class Forge:
         self.realm: dict[Any, Any] = {}
         self.tag = 399
         self.swapped = False
+        self.wrapped = False
+        self.wrapper: list[Any] = [263]
         self.cose_key = False
 
     def _realm_key(self) -> bytes:
@@ -168,7 +171,8 @@ class Forge:
             2396: b"\1" * 32,
             256: b"\1" + b"\2" * 32,
             2395: 0x3003,
-            2399: [{1: "BL", 2: b"\3" * 32}],
+            2399: [{1: "BL", 2: b"\3" * 32, 5: b"\6" * 32}],
+            2401: b"\xcf" * 4,
             2402: "sha-256",
         } | self.platform
         realm = {
@@ -190,7 +194,8 @@ class Forge:
         )
         if self.swapped:
             tokens = tokens[1], tokens[0]
-        return encode(Tagged(self.tag, {44234: tokens[0], 44241: tokens[1]}))
+        own, theirs = ([*self.wrapper, item] if self.wrapped else item for item in tokens)
+        return encode(Tagged(self.tag, {44234: own, 44241: theirs}))
 
     def look(self, **members: Any) -> AttestationResult:
         given = references(spki(self.platform_key.public_key()), "05" * 32, "01" * 32, **members)
@@ -206,6 +211,83 @@ def forge() -> Forge:
 def test_the_forged_platform_is_accepted_by_whoever_pins_it(forge: Forge, cose_key: bool) -> None:
     forge.cose_key = cose_key
     assert failed(forge.look()) == []
+
+
+SECOND_PLATFORM = {265: "tag:arm.com,2024:cca_platform#2.0.0", 2394: 1}
+SECOND_REALM = {265: "tag:arm.com,2024:realm#2.0.0", 256: b"\1" + bytes(32), 44243: 1}
+
+
+@pytest.mark.parametrize("tag", [399, 907])
+@pytest.mark.parametrize(
+    ("platform", "realm"),
+    [
+        ({}, {}),
+        ({265: "tag:arm.com,2023:cca_platform#1.0.0"}, {265: "tag:arm.com,2023:realm#1.0.0"}),
+        (SECOND_PLATFORM, SECOND_REALM),
+    ],
+)
+def test_both_collections_carry_each_known_pair_of_profiles(
+    forge: Forge, tag: int, platform: dict[Any, Any], realm: dict[Any, Any]
+) -> None:
+    forge.tag, forge.wrapped = tag, tag == 907
+    forge.platform, forge.realm = platform, realm
+    assert failed(forge.look()) == []
+
+
+@pytest.mark.parametrize(
+    ("platform", "realm"),
+    [
+        (SECOND_PLATFORM, {}),
+        (SECOND_PLATFORM, {265: "tag:arm.com,2023:realm#1.0.0"}),
+        ({}, SECOND_REALM),
+        ({}, {265: "tag:arm.com,2024:realm#2.0.0"}),
+        ({}, {265: None}),
+        (SECOND_PLATFORM | {2394: 2}, SECOND_REALM),  # asked for by another domain
+        (SECOND_PLATFORM | {2394: "absent"}, SECOND_REALM),
+        ({265: "tag:arm.com,2026:cca_platform#2.0.0"}, {265: "tag:arm.com,2026:realm#2.0.0"}),
+    ],
+)
+def test_profiles_that_do_not_go_together_are_malformed(
+    forge: Forge, platform: dict[Any, Any], realm: dict[Any, Any]
+) -> None:
+    forge.platform, forge.realm = platform, realm
+    with pytest.raises(MalformedError):
+        parse_token(forge.make())
+
+
+@pytest.mark.parametrize(
+    ("tag", "wrapper"), [(399, [263]), (907, None), (907, [264]), (907, [263, 263]), (907, [])]
+)
+def test_a_collection_that_is_neither_of_the_two_is_malformed(
+    forge: Forge, tag: int, wrapper: list[Any] | None
+) -> None:
+    forge.tag, forge.wrapped = tag, wrapper is not None
+    forge.wrapper = wrapper or []
+    with pytest.raises(MalformedError):
+        parse_token(forge.make())
+
+
+def test_firmware_is_asked_where_it_is_listed(forge: Forge) -> None:
+    key = spki(forge.platform_key.public_key())
+
+    def listing(*firmware: str) -> CcaReference:
+        return CcaReference(
+            platform_keys=(key,), implementation_ids=("01" * 32,), firmware=firmware
+        )
+
+    assert failed(forge.look(cca=listing("03" * 32))) == []
+    assert failed(forge.look(cca=listing())) == ["firmware"]
+    forge.platform = {
+        2399: [{2: b"\3" * 32, 5: bytes(32)}, {2: b"\7" * 32, 5: bytes(32)}],
+    }
+    assert failed(forge.look(cca=listing("03" * 32))) == ["firmware"]
+
+
+@pytest.mark.parametrize("pinned", [b"", b"0", b"no key", bytes(91)])
+def test_a_pinned_key_that_is_none_is_malformed(forge: Forge, pinned: bytes) -> None:
+    given = CcaReference(platform_keys=(to_base64(pinned),), implementation_ids=("01" * 32,))
+    with pytest.raises(MalformedError):
+        forge.look(cca=given)
 
 
 def test_a_realm_token_signed_by_another_key_is_refused(forge: Forge) -> None:
@@ -258,6 +340,17 @@ def test_swapped_tokens_are_malformed(forge: Forge) -> None:
         {10: b"\1" * 31},
         {2399: []},
         {2399: [{1: "BL"}]},
+        {2399: [{1: "BL", 2: b"\3" * 32}]},
+        {2399: [{1: 5, 2: b"\3" * 32, 5: b"\3" * 32}]},
+        {2399: [{2: b"\3" * 31, 5: b"\3" * 32}]},
+        {2399: [{2: b"\3" * 32, 5: b"\3" * 32, 9: 0}]},
+        {2399: [{2: b"\3" * 32, 5: b"\3" * 32}] * 65},
+        {2399: [5]},
+        {2400: 5},
+        {2401: "absent"},
+        {2401: bytes(1025)},
+        {2402: "absent"},
+        {256: b"\2" * 33},
         {9999: 1},
     ],
 )
@@ -305,4 +398,4 @@ def test_a_realm_token_out_of_bounds_is_malformed(forge: Forge, realm: dict[Any,
 )
 def test_a_realm_key_that_is_none_is_malformed(key: bytes) -> None:
     with pytest.raises(MalformedError):
-        public_key(key)
+        realm_key(key)

@@ -183,12 +183,20 @@ def test_conditions_root_and_image_are_asked() -> None:
 # --- forged: a hypervisor of our own --------------------------------------------------------------
 
 
+def usage_of(**on: bool) -> x509.KeyUsage:
+    names = (
+        *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment"),
+        *("key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
+    )
+    return x509.KeyUsage(**{name: on.get(name, False) for name in names})
+
+
 class Forge:
     """A root, one intermediate and a leaf of three hours; the document's members can be set."""
 
     def __init__(self) -> None:
         self.keys = [ec.generate_private_key(ec.SECP384R1()) for _ in range(3)]
-        self.life = timedelta(hours=3)
+        self.signs: bool | None = True
         self.root = self._certificate("root", "root", 0, 0, ca=True)
         self.middle = self._certificate("middle", "root", 1, 0, ca=True)
         self.members: dict[str, Any] = {}
@@ -202,8 +210,8 @@ class Forge:
         def name(text: str) -> x509.Name:
             return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
-        life = timedelta(days=9) if ca else self.life
-        return (
+        life = timedelta(days=9) if ca else timedelta(hours=3)
+        builder = (
             x509.CertificateBuilder()
             .subject_name(name(subject))
             .issuer_name(name(issuer))
@@ -212,8 +220,12 @@ class Forge:
             .not_valid_before(AT - timedelta(minutes=1))
             .not_valid_after(AT - timedelta(minutes=1) + life)
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-            .sign(self.keys[signer], hashes.SHA384())
         )
+        signs = self.signs if not ca else False
+        if signs is not None:
+            usage = usage_of(digital_signature=signs, key_cert_sign=ca, key_agreement=not ca)
+            builder = builder.add_extension(usage, critical=True)
+        return builder.sign(self.keys[signer], hashes.SHA384())
 
     def fields(self) -> dict[str, Any]:
         leaf = self._certificate("leaf", "middle", 2, 1, ca=False)
@@ -274,6 +286,8 @@ def test_the_forged_hypervisor_is_accepted_by_whoever_pins_it(forge: Forge) -> N
         {"cabundle": b"x"},
         {"cabundle": ["text"]},
         {"certificate": 5},
+        {"certificate": bytes(1025)},
+        {"cabundle": [bytes(1025)]},
         {"user_data": bytes(513)},
         {"user_data": "text"},
         {"nonce": bytes(513)},
@@ -349,8 +363,9 @@ def test_a_bundle_in_another_order_or_with_another_root_is_refused(
     assert failed(forge.look()) == ["root", "signature"]
 
 
-def test_a_leaf_that_outlives_a_hypervisor_s_is_refused(forge: Forge) -> None:
-    forge.life = timedelta(days=1)
+@pytest.mark.parametrize("signs", [False, None])
+def test_a_certificate_that_is_not_for_signing_is_refused(forge: Forge, signs: bool | None) -> None:
+    forge.signs = signs
     assert failed(forge.look()) == ["root", "signature"]
 
 

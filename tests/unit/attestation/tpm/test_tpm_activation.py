@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 
-from manatee.attestation import TpmReference
+from manatee.attestation import TpmReference, certified_by
 from manatee.attestation._tpm.credential import kdf_a, kdf_e, make_credential
 from manatee.attestation._tpm.public import parse_public
 from manatee.attestation._tpm.quote import check_not_before as not_before
@@ -62,6 +62,14 @@ def test_a_key_straight_from_the_endorsement_seed_is_accepted_too(
 
 Change = Callable[[Any, Any], Any]
 
+
+def loose_endorsement(forge: Any, t: Any, attributes: int) -> Any:
+    """An endorsement key with other attributes, which the quote names truly."""
+    area = t.EK_PUBLIC[:4] + t.number(attributes, 4) + t.EK_PUBLIC[8:]
+    parent = t.qualified(area, t.number(0x4000000B, 4))
+    return forge.but(ek_public=area, signer=t.qualified(forge.area, parent))
+
+
 REFUSED: dict[str, Change] = {
     "endorsement-key-not-shown": lambda f, t: f.but(ek_public=b""),
     "qualified-signer-of-another-parent": lambda f, t: f.but(
@@ -96,9 +104,9 @@ REFUSED: dict[str, Change] = {
             ),
         )
     ),
-    "endorsement-key-that-could-be-outside": lambda f, t: f.but(
-        ek_public=t.EK_PUBLIC[:4] + t.number(0x000300A0, 4) + t.EK_PUBLIC[8:]
-    ),
+    "endorsement-key-that-could-be-outside": lambda f, t: loose_endorsement(f, t, 0x000300A0),
+    "endorsement-key-that-signs-too": lambda f, t: loose_endorsement(f, t, 0x000700B2),
+    "endorsement-key-unrestricted": lambda f, t: loose_endorsement(f, t, 0x000200B2),
 }
 
 
@@ -190,6 +198,33 @@ def test_no_credential_is_made_for_a_key_that_is_not_an_endorsement_key(
 def test_a_credential_holds_at_most_a_digest(tpm_bytes: Any, secret: bytes) -> None:
     with pytest.raises(AppraisalRefusedError):
         make_credential(parse_public(tpm_bytes.EK_PUBLIC), bytes(34), secret)
+
+
+# --- certificates of endorsement keys -----------------------------------------------------------
+
+
+def test_a_certificate_of_an_endorsement_key_gives_that_key(forge: Any, tpm_bytes: Any) -> None:
+    key = tpm_bytes.EK_KEY.public_key()
+    issued = forge.authority.issue(key, purposes=(tpm_bytes.EK,))
+    authorities = (forge.authority.root,)
+    found = certified_by(issued, authorities, at=tpm_bytes.AT, purpose=tpm_bytes.EK)
+    assert found == key
+
+
+@pytest.mark.parametrize("purposes", [(), ("2.23.133.8.3",), ("1.3.6.1.5.5.7.3.1",)])
+def test_a_certificate_for_another_purpose_gives_no_endorsement_key(
+    forge: Any, tpm_bytes: Any, purposes: tuple[str, ...]
+) -> None:
+    issued = forge.authority.issue(tpm_bytes.EK_KEY.public_key(), purposes=purposes)
+    with pytest.raises(AppraisalRefusedError):
+        certified_by(issued, (forge.authority.root,), at=tpm_bytes.AT, purpose=tpm_bytes.EK)
+
+
+def test_a_certificate_by_nobody_known_gives_no_endorsement_key(forge: Any, tpm_bytes: Any) -> None:
+    issued = forge.authority.issue(tpm_bytes.EK_KEY.public_key(), purposes=(tpm_bytes.EK,))
+    for authorities in ((), (tpm_bytes.Authority().root,)):
+        with pytest.raises(AppraisalRefusedError):
+            certified_by(issued, authorities, at=tpm_bytes.AT, purpose=tpm_bytes.EK)
 
 
 # --- clock and counters -------------------------------------------------------------------------

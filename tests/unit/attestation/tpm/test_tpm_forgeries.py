@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from manatee.attestation import ExpectedBinding, GuestImage, TpmReference, verifiers
+from manatee.attestation._tpm.quote import parse_attest, selected
 from manatee.errors import AttestationError, MalformedError, TooLargeError
 from manatee.records import (
     Evidence,
@@ -22,6 +23,7 @@ from manatee.records import (
 )
 
 Change = Callable[[Any, Any], Any]
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 OTHER = digest_bytes(b"another")
 
 
@@ -135,16 +137,6 @@ REFUSED: dict[str, tuple[Change, list[str]]] = {
     "signed-by-another-key": (
         lambda f, t: f.but(
             signature=f.but(key=ec.generate_private_key(ec.SECP256R1())).signed(f.attest)
-        ),
-        ["signature"],
-    ),
-    "signature-r-zero (CVE-2022-21449)": (
-        lambda f, t: f.but(signature=t.number(0x18, 2) + t.number(0xB, 2) + 2 * t.sized(bytes(32))),
-        ["signature"],
-    ),
-    "signature-s-beyond-the-order": (
-        lambda f, t: f.but(
-            signature=t.number(0x18, 2) + t.number(0xB, 2) + 2 * t.sized(b"\xff" * 32)
         ),
         ["signature"],
     ),
@@ -326,6 +318,15 @@ MALFORMED: dict[str, Change] = {
     "signature-scheme-hmac": lambda f, t: f.but(signature=b"\0\x05\0\x0b\0\x01\1"),
     "signature-hash-sha1": lambda f, t: f.but(signature=b"\0\x18\0\x04" + 2 * b"\0\x01\1"),
     "signature-number-beyond-the-end": lambda f, t: f.but(signature=b"\0\x18\0\x0b\xff\xff\1"),
+    "signature-r-and-s-zero (CVE-2022-21449)": lambda f, t: f.but(
+        signature=b"\0\x18\0\x0b" + 2 * t.sized(bytes(32))
+    ),
+    "signature-r-zero": lambda f, t: f.but(
+        signature=b"\0\x18\0\x0b" + t.sized(b"\0") + t.sized(b"\1")
+    ),
+    "signature-s-the-order": lambda f, t: f.but(
+        signature=b"\0\x18\0\x0b" + t.sized(b"\1") + t.sized(t.number(P256_ORDER, 32))
+    ),
     "signature-empty": lambda f, t: f.but(signature=b""),
     "public-area-empty": lambda f, t: f.but(public=b""),
     "public-area-of-a-hash-key": lambda f, t: f.but(public=b"\0\x08" + f.area[2:]),
@@ -452,6 +453,37 @@ def test_without_events_the_registers_must_be_a_known_images(forge: Any, tpm_byt
         runtime_digest=tpm_bytes.RUNTIME,
     )
     assert bare.failed(images=(narrow,)) == ["image"]
+
+
+def test_a_job_in_another_register_than_the_agreed_one_is_refused(
+    forge: Any, tpm_bytes: Any
+) -> None:
+    elsewhere = forge.but(
+        events=(forge.events[0], {"pcr": 10, "kind": "job", "digest": JOB}),
+        selections=(tpm_bytes.selection(8, 9, 10),),
+        registers=(forge.registers[0], (9, bytes(32)), (10, forge.registers[1][1])),
+    )
+    assert elsewhere.failed(reference=TpmReference(pcrs=(8, 9, 10))) == ["job"]
+
+
+@pytest.mark.parametrize(
+    ("usage", "checks"),
+    [("digital_signature", []), ("", ["root"]), ("key_encipherment", ["root"])],
+)
+def test_a_clouds_certificate_for_endorsement_counts_only_if_its_key_signs(
+    forge: Any, tpm_bytes: Any, usage: str, checks: list[str]
+) -> None:
+    certificate = forge.authority.issue(
+        forge.key.public_key(), purposes=(tpm_bytes.EK,), usage=usage
+    )
+    root = (to_base64(forge.authority.root),)
+    assert forge.but(certificates=(certificate,)).failed(roots={"vtpm": root}) == checks
+    assert forge.but(certificates=(certificate,)).failed() == ["root"]
+
+
+def test_a_quote_that_selects_nothing_is_never_the_one_wanted(forge: Any, tpm_bytes: Any) -> None:
+    nothing = parse_attest(forge.but(selections=(tpm_bytes.selection(),)).attest)
+    assert not selected(nothing, ())
 
 
 def test_evidence_of_another_session_purpose_or_broker_is_refused(forge: Any) -> None:
