@@ -382,6 +382,43 @@ def test_an_endorsement_certificate_of_another_tpm_is_refused(
         _certified(certificate, public, roots, system_clock())
 
 
+class HostileTpm:
+    """The real TPM behind a host that answers some commands itself."""
+
+    def __init__(self, context: Any, **answers: Callable[..., Any]) -> None:
+        self._context = context
+        self._answers = answers
+
+    def __getattr__(self, name: str) -> Any:
+        return self._answers.get(name) or getattr(self._context, name)
+
+
+def test_a_tpm_that_guesses_the_secret_has_activated_nothing(keys: Any) -> None:
+    context, key, ek, public, name = keys
+    guessing = HostileTpm(context, activate_credential=lambda *_, **__: bytes(32))
+    with pytest.raises(AttestationError, match="another secret"):
+        activate(guessing, key, ek, public, name)
+
+
+def test_no_key_is_certified_that_also_signs_what_it_is_given(
+    tpms: SoftwareTpms, device: VtpmDevice, run_folder: Path
+) -> None:
+    import tpm2_pytss as tss
+
+    authority = SoftwareTpmAuthority.open(tpms.home / "authority", system_clock())
+    roots = _roots(tpms.home / "ek-authority")
+    with connected(tcti(run_folder)) as context:
+
+        def create_primary(sensitive: Any, template: Any, hierarchy: Any) -> Any:
+            template.publicArea.objectAttributes &= ~tss.TPMA_OBJECT.RESTRICTED
+            return context.create_primary(sensitive, template, hierarchy)
+
+        assert authority.certify(context, roots, system_clock())
+        hostile = HostileTpm(context, create_primary=create_primary)
+        with pytest.raises(AttestationError, match="not restricted"):
+            authority.certify(hostile, roots, system_clock())
+
+
 # --- manufacture and end ------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ from manatee.api import _catalogue, _events, _jobs, _reviews
 from manatee.api._answers import answer, install_schemas
 from manatee.api._context import Context
 from manatee.api._problems import install_problems
+from manatee.ledger import EntryLog
 from manatee.settings import Settings
 from manatee.store import Store
 
@@ -31,6 +32,7 @@ def create_app(
     max_data_bytes: int = MAX_DATA_BYTES,
     max_workspace_bytes: int = MAX_WORKSPACE_BYTES,
     heartbeat_seconds: float = 15.0,
+    run_log: EntryLog | None = None,
 ) -> FastAPI:
     """Make the service's HTTP app. Nothing is acknowledged before it is durable.
 
@@ -42,6 +44,7 @@ def create_app(
         max_data_bytes: Cap of one blob a data provider uploads.
         max_workspace_bytes: Cap of one blob anyone else uploads.
         heartbeat_seconds: Longest silence of an event stream.
+        run_log: Transparency log of runs.
     """
     app = FastAPI(
         title="ManaTEE",
@@ -58,6 +61,7 @@ def create_app(
         max_data_bytes=max_data_bytes,
         max_workspace_bytes=max_workspace_bytes,
         heartbeat_seconds=heartbeat_seconds,
+        run_log=run_log,
     )
     install_problems(app)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fastapi import Request
 
 from manatee._clock import Clock
+from manatee.ledger import EntryLog
 from manatee.store import Store
 
 
@@ -21,6 +22,7 @@ class Context:
         max_data_bytes: Cap of one blob of a data provider, in bytes.
         max_workspace_bytes: Cap of one blob of anyone else, in bytes.
         heartbeat_seconds: Longest silence of an event stream.
+        run_log: Transparency log of runs; None: this service keeps none.
         stopping: Set when the server is to end; event streams end with it.
     """
 
@@ -31,6 +33,7 @@ class Context:
     max_data_bytes: int
     max_workspace_bytes: int
     heartbeat_seconds: float
+    run_log: EntryLog | None = None
     stopping: threading.Event = field(default_factory=threading.Event)
 
 

@@ -18,6 +18,7 @@ from manatee.api._callers import (
 )
 from manatee.api._catalogue import blob_response
 from manatee.api._context import context_of
+from manatee.bundle import read_statement, run_entry
 from manatee.errors import (
     AuthorizationError,
     ConflictError,
@@ -28,7 +29,15 @@ from manatee.errors import (
     WorkspaceError,
 )
 from manatee.jobs import JobState
-from manatee.records import JobAnswer, JobManifest, JobPage, check_manifest, read_record
+from manatee.records import (
+    GuestResult,
+    JobAnswer,
+    JobManifest,
+    JobPage,
+    check_manifest,
+    read_record,
+    unbase64,
+)
 
 router = APIRouter(prefix="/v1/jobs")
 
@@ -159,6 +168,35 @@ def get_outputs(request: Request, job_id: str, account: CallerOf) -> Response:
 )
 def get_result(request: Request, job_id: str, account: CallerOf) -> Response:
     """Download what the guest said last; together with the outputs it makes the run bundle."""
+    digest, data = _result_of(request, account, job_id)
+    return Response(data, media_type="application/json", headers={"x-digest": digest})
+
+
+@router.get(
+    "/{job_id}/log-proof",
+    response_class=Response,
+    responses=documented(
+        "Proof (C2SP tlog-proof) that the run is in the service's transparency log.",
+        None,
+        ConflictError,
+        *JOB_ERRORS,
+        media_type="text/plain",
+    ),
+)
+def get_log_proof(request: Request, job_id: str, account: CallerOf) -> Response:
+    """Download the proof of a run's place in the log; logs the run if it is not there yet."""
+    _digest, data = _result_of(request, account, job_id)
+    log = context_of(request).run_log
+    result = read_record(data, GuestResult, what="result", max_bytes=len(data))
+    if log is None or result.envelope is None:
+        raise NotFoundError("this service keeps no log of runs, or the run left no statement.")
+    _statement, payload, _key = read_statement(unbase64(result.envelope))
+    proof = log.prove(run_entry(payload, result.job_digest))
+    return Response(proof, media_type="text/plain; charset=utf-8")
+
+
+def _result_of(request: Request, account: CallerOf, job_id: str) -> tuple[str, bytes]:
+    """Return digest and bytes of a job's result, for whoever may see it."""
     job = visible_job(request, account, job_id)
     allowed = is_researcher_of(account, job) or is_provider_of(account, job)
     if not allowed and "auditor" not in account.roles:
@@ -168,4 +206,4 @@ def get_result(request: Request, job_id: str, account: CallerOf) -> Response:
     if job.result_digest is None:
         raise NotFoundError("the job ended without a result.")
     data = context_of(request).store.blobs.read(job.result_digest)
-    return Response(data, media_type="application/json", headers={"x-digest": job.result_digest})
+    return job.result_digest, data

@@ -14,6 +14,7 @@ from manatee.attestation._interface import (
     Mark,
     Verifier,
     check,
+    not_applicable,
 )
 from manatee.attestation._reference import GuestImage, ReferenceValues
 from manatee.attestation._registry import appraise, register_verifier, verifier_of, verifiers
@@ -52,6 +53,7 @@ __all__ = [
     "certified_by",
     "check",
     "make_credential",
+    "not_applicable",
     "parse_tpm_public",
     "register_verifier",
     "verifier_of",

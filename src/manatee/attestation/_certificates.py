@@ -14,6 +14,9 @@ from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtensionOID
 
@@ -34,6 +37,9 @@ _UNDERSTOOD = frozenset(
 )
 """Critical extensions a path may carry: checked here or by the kind's verifier."""
 
+_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
+_RSA_BITS = range(2048, 8193)
 
 _LIBRARY_ERRORS = (
     ValueError,
@@ -96,8 +102,6 @@ def read_pem_chain(pem: bytes, *, at_most: int = 8) -> tuple[x509.Certificate, .
 
 
 def _der(certificate: x509.Certificate) -> bytes:
-    from cryptography.hazmat.primitives.serialization import Encoding
-
     return certificate.public_bytes(Encoding.DER)
 
 
@@ -175,6 +179,7 @@ def build_path(
 
     Raises:
         AppraisalRefusedError: There is no such path; the message names the first reason.
+        MalformedError: A pinned root is no certificate.
     """
     pinned = {bytes(root) for root in roots}
     if not pinned:
@@ -203,12 +208,29 @@ def build_path(
     if _is_authority(leaf):
         raise AppraisalRefusedError("the end certificate is an authority's.")
     for certificate in path:
+        _check_strength(certificate)
         if not certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc:
             raise AppraisalRefusedError("a certificate is not valid at the time of appraisal.")
         for extension in certificate.extensions:
             if extension.critical and extension.oid not in _UNDERSTOOD | understood:
                 raise AppraisalRefusedError("a certificate has an unknown critical extension.")
     return Path(path)
+
+
+def _check_strength(certificate: x509.Certificate) -> None:
+    """Check that neither key nor signature is of a kind that can be forged or is unknown."""
+    key = certificate.public_key()
+    strong = (
+        (isinstance(key, rsa.RSAPublicKey) and key.key_size in _RSA_BITS)
+        or (isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, _CURVES))
+        or isinstance(key, ed25519.Ed25519PublicKey)
+    )
+    try:
+        digest = certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm as error:
+        raise AppraisalRefusedError("a certificate's signature is of an unknown kind.") from error
+    if not strong or not (digest is None or isinstance(digest, _HASHES)):
+        raise AppraisalRefusedError("a certificate's key or signature hash is too weak.")
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:

@@ -2,6 +2,7 @@
 
 from manatee.bundle._crate import crate_payload, export_crate
 from manatee.bundle._folder import BundleContents, read_bundle, write_bundle
+from manatee.bundle._log import run_entry, verify_decision
 from manatee.bundle._notebook import same_code
 from manatee.bundle._statement import (
     MAX_ENVELOPE_BYTES,
@@ -35,9 +36,11 @@ __all__ = [
     "read_bundle",
     "read_statement",
     "read_trust",
+    "run_entry",
     "same_code",
     "sign_statement",
     "verify_bundle",
+    "verify_decision",
     "verify_signature",
     "write_bundle",
     "write_trust",

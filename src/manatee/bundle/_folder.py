@@ -63,7 +63,12 @@ class BundleContents:
 
 
 def write_bundle(
-    folder: Path, *, result: GuestResult, workspace_archive: Path, outputs: tuple[OutputFile, ...]
+    folder: Path,
+    *,
+    result: GuestResult,
+    workspace_archive: Path,
+    outputs: tuple[OutputFile, ...],
+    log_proof: bytes | None = None,
 ) -> None:
     """Write a bundle as a new folder: whole, or not at all.
 
@@ -84,6 +89,8 @@ def write_bundle(
     try:
         (staging / "run.dsse.json").write_bytes(envelope)
         (staging / "evidence.json").write_bytes(canonical_json(result.evidence))
+        if log_proof is not None:
+            (staging / LOG_PROOF).write_bytes(log_proof)
         (staging / "manifest.json").write_bytes(canonical_json(statement.predicate.manifest))
         unpack(
             workspace_archive,

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 from manatee.attestation import ReferenceValues
 from manatee.errors import SettingsError
+from manatee.ledger import LogTrust
 from manatee.records import Base64, Record, Tier, canonical_json, read_record
 
 
@@ -17,12 +20,17 @@ class TrustAnchors(Record, frozen=True, kw_only=True):
         minimum_tier: The weakest assurance tier the reader accepts.
         reference_values: Runtimes, and root certificates per evidence kind.
         approvers: Provider to the Ed25519 public keys (base64) of its approvers.
+        run_log: The transparency log that runs must be in; None: the reader asks for none.
+        broker_logs: Key broker to the log of its decisions; a broker that is not named is not
+            asked for proof.
     """
 
     format_version: Literal[1] = 1
     minimum_tier: Tier = Tier.HARDWARE
     reference_values: ReferenceValues
     approvers: dict[str, tuple[Base64, ...]]
+    run_log: LogTrust | None = None
+    broker_logs: dict[str, LogTrust] = msgspec.field(default_factory=dict)
 
 
 NOTHING_TRUSTED = TrustAnchors(

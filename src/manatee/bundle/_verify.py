@@ -19,8 +19,10 @@ from manatee.attestation import (
     Mark,
     appraise,
     check,
+    not_applicable,
 )
 from manatee.bundle._folder import BundleContents
+from manatee.bundle._log import run_entry, verify_decision
 from manatee.bundle._notebook import same_code
 from manatee.bundle._statement import (
     MAX_ENVELOPE_BYTES,
@@ -31,6 +33,7 @@ from manatee.bundle._statement import (
 )
 from manatee.bundle._trust import TrustAnchors
 from manatee.errors import ManateeError, NotVerifiedError
+from manatee.ledger import verify_log_proof
 from manatee.outputs import CHECK_NAMES
 from manatee.policy import ACCEPT_SIMULATED, REAL_BELOW_HARDWARE, count_approvers
 from manatee.records import (
@@ -162,8 +165,44 @@ class _Verifier:
                 checks.append(_failed(name, title, error.message))
             else:
                 checks.append(check(name, title, passed, good=good, bad=bad))
-        log = "this bundle carries no transparency log proof; deletion of runs cannot be seen"
-        return (*checks, Check("log", "Run is in a log", Mark.NOT_APPLICABLE, log))
+        return (*checks, self._decisions(), self._log())
+
+    # 15. every key release is in the log of its broker, where the reader names one
+    def _decisions(self) -> Check:
+        name, title = "decisions", "Key releases are in their brokers' logs"
+        asked = [
+            (session, self._trust.broker_logs[session.broker_id])
+            for session in self._run.key_releases
+            if session.broker_id in self._trust.broker_logs
+        ]
+        if not asked:
+            return not_applicable(name, title, "you name no log of a key broker of this run")
+        try:
+            places = [
+                verify_decision(session, self._run.result.job_digest, log) for session, log in asked
+            ]
+        except ManateeError as error:
+            return _failed(name, title, error.message)
+        shown = ", ".join(f"entry {item.index} of {item.tree_size}" for item in places)
+        return Check(name, title, Mark.PASSED, shown)
+
+    # 16. the run is in a transparency log: whoever deletes it is found out
+    def _log(self) -> Check:
+        name, title = "log", "Run is in a transparency log"
+        if self._trust.run_log is None:
+            return not_applicable(
+                name, title, "you name no log of runs; the deletion of runs cannot be seen"
+            )
+        if self._contents.log_proof is None:
+            return _failed(name, title, "the bundle carries no proof of its place in your log")
+        entry = run_entry(self._payload, self._run.result.job_digest)
+        try:
+            found = verify_log_proof(self._contents.log_proof, entry, self._trust.run_log)
+        except ManateeError as error:
+            return _failed(name, title, error.message)
+        seen = f", cosigned by {len(found.cosigners)} witness(es)" if found.cosigners else ""
+        reason = f"entry {found.index} of {found.tree_size}{seen}"
+        return Check(name, title, Mark.PASSED, reason)
 
     # 2. the envelope's signature, under the key it names
     def _signature(self) -> tuple[bool, str, str]:
@@ -226,7 +265,7 @@ class _Verifier:
             manifest == self._run.manifest
             and digest == digest_record(self._run.manifest) == self._run.result.job_digest
             and claims is not None
-            and claims.job_digest == digest
+            and claims.job_digest in (None, digest)
         )
         return same, digest, "manifest.json is not the manifest this run was attested for"
 
@@ -331,8 +370,9 @@ class _Verifier:
         released: set[str] = set()
         insecure: set[str] = set()
         for session in self._run.key_releases:
-            if session.answer.broker_id != session.broker_id or len(session.evidence) != 1:
+            if session.answer.broker_id != session.broker_id or not session.evidence:
                 raise NotVerifiedError("a key release does not fit its broker.")
+            # the machine's evidence comes first; a GPU's, if there is one, beside it
             result = self._appraise(
                 session.evidence[0],
                 binding(
@@ -344,7 +384,7 @@ class _Verifier:
                 ),
             )
             claims = result.claims
-            if claims is None or claims.job_digest != self._run.result.job_digest:
+            if claims is None or claims.job_digest not in (None, self._run.result.job_digest):
                 raise NotVerifiedError("a key release was attested for another job.")
             if claims.runtime_digest != self._run.manifest.runtime_digest:
                 raise NotVerifiedError("a key release was attested for another runtime.")

@@ -16,9 +16,16 @@ from manatee.attestation import ReferenceValues, TpmReference
 from manatee.bundle import TrustAnchors, write_trust
 from manatee.cli._accounts import add_account, trust_approver
 from manatee.cli._people import Identity, new_approver_key, new_researcher_identity
+from manatee.cli._services import run_log
 from manatee.cli._tee import Tee, tee_named
 from manatee.custody import KeyCustody
-from manatee.keybroker import create_broker, trust_policy_key, write_policy
+from manatee.keybroker import (
+    create_broker,
+    decision_log_signer,
+    trust_policy_key,
+    write_policy,
+)
+from manatee.ledger import LogTrust
 from manatee.outputs import DEFAULT_POLICY
 from manatee.policy import PolicyDocument, TemplateParameters, render_template, sign_policy
 from manatee.records import Label, Tier, digest_record, to_base64
@@ -105,10 +112,15 @@ def make_local_room(
         ),
     )
     write_policy(home / "keybroker", sign_policy(policy_key.raw, document), references)
+    broker_log = decision_log_signer(home / "keybroker", BROKER)
     anchors = TrustAnchors(
         minimum_tier=tee.tier,
         reference_values=references,
         approvers={PROVIDER: (approver.public_key,)},
+        run_log=run_log(home).trust(),
+        broker_logs={
+            BROKER: LogTrust(origin=broker_log.name, log_key=str(broker_log.key)),
+        },
     )
     write_trust(folder / "trust.json", anchors)
     return LocalRoom(

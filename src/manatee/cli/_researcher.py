@@ -302,6 +302,7 @@ def fetch_bundle(
             result=client.result(job_id),
             workspace_archive=scratch / "workspace.tar",
             outputs=files,
+            log_proof=client.log_proof(job_id),
         )
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

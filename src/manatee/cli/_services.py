@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from manatee._clock import monotonic, system_clock
 from manatee.errors import ServiceUnreachableError
 from manatee.keybroker import asgi_app, open_broker
+from manatee.ledger import ED25519, EntryLog, signer_in
 from manatee.records import canonical_json, parse_json
 from manatee.settings import PREFIX, Settings
 
@@ -52,6 +53,19 @@ def mount_key_broker(app: FastAPI, settings: Settings) -> bool:
     broker = open_broker(folder, clock=system_clock, log=log, insecure_settings=settings.insecure())
     app.mount("/keybroker", asgi_app(broker))
     return True
+
+
+def run_log(home: Path) -> EntryLog:
+    """Return the installation's transparency log of runs; starts it on first use.
+
+    Its folder holds static files that anybody may be given to read, mirror and watch; the key
+    lies beside it.
+
+    Raises:
+        LedgerError, StoreError: It cannot be read or written, or its files are damaged.
+    """
+    name = f"manatee.invalid/runs/{secrets.token_hex(8)}"
+    return EntryLog(home / "run-log", signer_in(home / "run-log-key.json", name, ED25519))
 
 
 def announce(settings: Settings, url: str) -> None:
@@ -96,7 +110,9 @@ def serve(settings: Settings) -> None:
         tee = tee_named(settings.tee)
         tee.root(settings.home)  # a device that cannot be had is an error now, not at the first job
         backend = tee.backend(sandbox, settings.home)
-        app = create_app(store, settings, system_clock, runtimes={runtime})
+        app = create_app(
+            store, settings, system_clock, runtimes={runtime}, run_log=run_log(settings.home)
+        )
         mount_key_broker(app, settings)
         reconciler = Reconciler(
             store=store,

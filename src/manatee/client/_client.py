@@ -16,7 +16,12 @@ import httpx
 
 from manatee.client._problems import error_of
 from manatee.client._streams import read_events
-from manatee.errors import AuthenticationError, MalformedError, ServiceUnreachableError
+from manatee.errors import (
+    AuthenticationError,
+    MalformedError,
+    NotFoundError,
+    ServiceUnreachableError,
+)
 from manatee.jobs import TERMINAL_STATES, JobState
 from manatee.records import (
     Caller,
@@ -358,6 +363,13 @@ class ManateeClient:
             ConflictError: The job is not released.
         """
         return self._download(f"/v1/jobs/{job_id}/outputs", target, None)
+
+    def log_proof(self, job_id: str) -> bytes | None:
+        """Return the proof of a run's place in the service's log, or None if it keeps none."""
+        try:
+            return self._call("GET", f"/v1/jobs/{job_id}/log-proof")
+        except NotFoundError:
+            return None
 
     def result(self, job_id: str) -> GuestResult:
         """Return what the guest said last.

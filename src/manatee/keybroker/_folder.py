@@ -10,14 +10,14 @@ from typing import Literal
 from manatee._clock import Clock
 from manatee.attestation import NO_ENDORSEMENTS, Endorsements, ReferenceValues
 from manatee.custody import KeyCustody, KeySettings, create_custody, open_custody
-from manatee.errors import ConflictError, MalformedError, SettingsError
+from manatee.errors import ConflictError, SettingsError
 from manatee.keybroker._broker import BrokerKeys, KeyBroker, Log
 from manatee.keybroker._budget import Budget
 from manatee.keybroker._decision_log import DecisionLog
 from manatee.keybroker._store import BrokerStore
-from manatee.ledger import ED25519, NoteSigner, new_signer
+from manatee.ledger import ED25519, NoteSigner, signer_in
 from manatee.policy import SignedPolicy, verify_policy
-from manatee.records import Base64, Record, canonical_json, read_record, to_base64, unbase64
+from manatee.records import Base64, Record, canonical_json, read_record, unbase64
 from manatee.records._base import Name
 
 
@@ -96,12 +96,6 @@ class _PolicyTrust(Record, frozen=True, kw_only=True):
     policy_key: Base64
 
 
-class _LogKey(Record, frozen=True, kw_only=True):
-    format_version: Literal[1] = 1
-    name: str
-    private_key: Base64
-
-
 def trust_policy_key(folder: Path, provider: str, public_key: str) -> None:
     """Pin the key under which this broker takes a provider's policies.
 
@@ -123,18 +117,7 @@ def decision_log_signer(folder: Path, broker_id: str) -> NoteSigner:
     Raises:
         MalformedError: The file holds something else.
     """
-    path = folder / "log-key.json"
-    if not path.exists():
-        made = new_signer(f"manatee.invalid/keybroker/{broker_id}", ED25519)
-        write_private(
-            path,
-            canonical_json(_LogKey(name=made.name, private_key=to_base64(made.private))),
-        )
-    found = read_record(path.read_bytes(), _LogKey, what="log-key.json")
-    private = unbase64(found.private_key)
-    if len(private) != 32:
-        raise MalformedError("log-key.json: the private key must be 32 bytes of Ed25519.")
-    return NoteSigner(found.name, ED25519, private)
+    return signer_in(folder / "log-key.json", f"manatee.invalid/keybroker/{broker_id}", ED25519)
 
 
 def write_policy(folder: Path, policy: SignedPolicy, reference_values: ReferenceValues) -> None:

@@ -12,6 +12,7 @@ from manatee.ledger._checkpoint import (
     verify_checkpoint,
     verify_cosignature,
 )
+from manatee.ledger._entry_log import EntryLog
 from manatee.ledger._hashing import EMPTY_ROOT, leaf_hash, node_hash
 from manatee.ledger._ledger import Ledger, LogReader, create_log
 from manatee.ledger._log_proof import (
@@ -36,6 +37,7 @@ from manatee.ledger._note import (
     verify_note,
 )
 from manatee.ledger._proofs import root_of_inclusion, verify_consistency, verify_inclusion
+from manatee.ledger._signer_file import signer_in
 from manatee.ledger._sources import read_folder, read_url
 from manatee.ledger._tiles import TileTree, bundle_path, tile_path
 from manatee.ledger._witness import Witness, WitnessAnswer
@@ -47,6 +49,7 @@ __all__ = [
     "ED25519",
     "EMPTY_ROOT",
     "Checkpoint",
+    "EntryLog",
     "Ledger",
     "LogProof",
     "LogReader",
@@ -79,6 +82,7 @@ __all__ = [
     "read_url",
     "root_of_inclusion",
     "sign_checkpoint",
+    "signer_in",
     "tile_path",
     "verify_checkpoint",
     "verify_consistency",

@@ -126,8 +126,6 @@ class ExpressionReader:
             then = self.expression()
             self._expect_word("else")
             tests.append((test, then))
-            if len(tests) > MAX_DEPTH:
-                raise PolicyProblemError(start, f"more than {MAX_DEPTH} times else if.")
             start = self.peek.span
         node = self._disjunction()
         for begin, (test, then) in zip(reversed(starts), reversed(tests), strict=True):

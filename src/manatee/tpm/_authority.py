@@ -116,10 +116,14 @@ class SoftwareTpmAuthority:
             der = _read_index(context, EK_CERTIFICATE_INDEX)
         endorsement = _certified(der, ek_public, ek_authorities, now)
         key, ak_public = create_attestation_key(context)
-        parsed = parse_tpm_public(ak_public)
-        if not parsed.is_attestation_key:
-            raise AttestationError("the TPM's key is not restricted to attestation.")
-        activate(context, key, ek, endorsement, parsed.name)
+        try:
+            parsed = parse_tpm_public(ak_public)
+            if not parsed.is_attestation_key:
+                raise AttestationError("the TPM's key is not restricted to attestation.")
+            activate(context, key, ek, endorsement, parsed.name)
+        finally:
+            # a TPM has room for three keys or so
+            context.flush_context(key)
         return self._issue(parsed.key, now)
 
     def _issue(self, key: Any, now: datetime) -> bytes:

@@ -149,6 +149,7 @@ def test_the_organisations_a_text_counts_are_found() -> None:
         when("context.advisories" + ".isEmpty()" * 5000),
         when('context.tier like "' + "*a" * 40000 + '"'),
         when("1" * 60000 + " > 0"),
+        when("[" + "1," * 15000 + "1].contains(context.vmpl)"),
         "permit(principal,action,resource);" * 1000,
         "@a" * 30000,
         "//" + "x" * 70000,
@@ -161,6 +162,11 @@ def test_a_hostile_text_is_refused_at_once(text: str) -> None:
     begin = time.perf_counter()
     assert find_problems(text, ORGANISATIONS)
     assert time.perf_counter() - begin < 2
+
+
+def test_brackets_are_counted_before_anything_is_read() -> None:
+    text = when("(" * 32 + "context.gpu" + ")" * 32)
+    assert only(text).message == "brackets are nested deeper than 32."
 
 
 @pytest.mark.parametrize("depth", [30, 31])

@@ -150,6 +150,8 @@ def test_a_request_is_told_by_who_asks_for_what() -> None:
 def test_requests_that_cannot_reach_the_policy_are_no_counterexamples() -> None:
     below = permit("context.tier_rank >= 4")
     assert outcome(below, below + permit("context.debug || context.migration")).proved
+    unnamed = '!context.insecure_settings.contains("insecure_accept_simulated_evidence")'
+    assert outcome(below, below + permit(f'context.tier == "simulated" && {unnamed}')).proved
     real = permit('resource.label == "real" && context.tier_rank < 4')
     words = shown(below, below + real)
     assert "insecure settings: insecure_release_real_data_below_hardware" in words

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import cedarpy
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -240,6 +241,29 @@ def test_a_request_that_does_not_fit_the_schema_is_never_allowed(change: dict[st
     outcome = evaluate(made.compiled, request.request | change, request.entities)
     assert not outcome.allowed
     assert outcome.errors
+
+
+@pytest.mark.parametrize(
+    ("decision", "reasons"),
+    [
+        ("Allow", []),
+        ("Allow", ["policy1"]),
+        ("Allow", ["policy0", "policy1"]),
+        ("Allow", ["policy7"]),
+        ("Deny", ["policy0"]),
+        ("NoDecision", ["policy0"]),
+    ],
+)
+def test_an_answer_that_does_not_add_up_is_never_a_yes(
+    monkeypatch: pytest.MonkeyPatch, decision: str, reasons: list[str]
+) -> None:
+    made = policy(EVERYTHING + "forbid (principal, action, resource);")
+    said = {"decision": decision, "diagnostics": {"reason": reasons, "errors": []}}
+    monkeypatch.setattr(cedarpy, "is_authorized", lambda *_, **__: cedarpy.AuthzResult(said))
+    assert not evaluate(made.compiled, {}, []).allowed
+    plain = {"decision": "Allow", "diagnostics": {"reason": ["policy0"], "errors": []}}
+    monkeypatch.setattr(cedarpy, "is_authorized", lambda *_, **__: cedarpy.AuthzResult(plain))
+    assert evaluate(made.compiled, {}, []).allowed
 
 
 @pytest.mark.parametrize("entity", [{}, {"uid": None}, {"attrs": {"more": 1}}])

@@ -24,6 +24,9 @@ _POLICY_KNOWN_BITS = 26
 
 PLATFORM_ALIAS_CHECK_COMPLETE = 1 << 5
 
+_FLAG_MASK_CHIP_KEY = 1 << 1
+"""The firmware then signs with a VLEK only."""
+
 SIGNING_KEYS = {0: "vcek", 1: "vlek"}
 
 P384_ORDER = int(
@@ -100,6 +103,8 @@ def parse_report(data: bytes) -> SnpReport:
     signing_key = SIGNING_KEYS.get(flags >> 2 & 0b111)
     if signing_key is None or flags >> 5:
         raise MalformedError("the SNP report is signed by no known key, or has unknown flags.")
+    if signing_key == "vcek" and flags & _FLAG_MASK_CHIP_KEY:
+        raise MalformedError("the SNP report's chip key is masked: nothing can have signed it.")
     _zero(cursor, 4)
     report_data, measurement, host_data = cursor.take(64), cursor.take(48), cursor.take(32)
     id_key_digest, author_key_digest = cursor.take(48), cursor.take(48)

@@ -61,6 +61,6 @@ def _is_in_force(path: Path, data: bytes, at: datetime) -> bool | None:
         begins, ends = found.last_update_utc, found.next_update_utc
     except InvalidSignature as error:
         raise AppraisalRefusedError("the revocation list is not AMD's.") from error
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise MalformedError("a revocation list cannot be read.") from error
     return ends is not None and begins <= at <= ends

@@ -128,6 +128,7 @@ def certificate(
     extensions: dict[str, bytes] | None = None,
     algorithm: hashes.HashAlgorithm = SHA384,
     pss: bool = True,
+    shift: timedelta = timedelta(),
 ) -> x509.Certificate:
     builder = (
         x509.CertificateBuilder()
@@ -135,8 +136,8 @@ def certificate(
         .issuer_name(issuer if isinstance(issuer, x509.Name) else _name(issuer))
         .public_key(key.public_key())
         .serial_number(7)
-        .not_valid_before(NOW - timedelta(days=1))
-        .not_valid_after(NOW + timedelta(days=1))
+        .not_valid_before(NOW + shift - timedelta(days=1))
+        .not_valid_after(NOW + shift + timedelta(days=1))
     )
     if ca:
         builder = builder.add_extension(
@@ -163,7 +164,7 @@ def vlek(**changes: Any) -> x509.Certificate:
     return vcek(**({"x4": None, "x5": b"\x16\x05cloud"} | changes))
 
 
-def vcek(key: Any = None, how: dict[str, Any] | None = None, **changes: Any) -> x509.Certificate:
+def amd_extensions(**changes: bytes | None) -> dict[str, bytes]:
     plain: dict[str, bytes | None] = {
         "1": b"\x02\x01\x01",
         "2": b"\x16\x05Genoa",
@@ -176,8 +177,11 @@ def vcek(key: Any = None, how: dict[str, Any] | None = None, **changes: Any) -> 
     chosen = plain | {
         name.removeprefix("x").replace("_", "."): value for name, value in changes.items()
     }
-    extensions = {f"{ARC}.{name}": value for name, value in chosen.items() if value is not None}
-    given: dict[str, Any] = {"ca": False, "extensions": extensions} | (how or {})
+    return {f"{ARC}.{name}": value for name, value in chosen.items() if value is not None}
+
+
+def vcek(key: Any = None, how: dict[str, Any] | None = None, **changes: Any) -> x509.Certificate:
+    given: dict[str, Any] = {"ca": False, "extensions": amd_extensions(**changes)} | (how or {})
     return certificate("SEV-VCEK", "SEV-Genoa", key or VCEK_KEY, ASK_KEY, **given)
 
 
@@ -214,10 +218,12 @@ class Forge:
         return look(data, der(self.leaf), NOW, reference_values=given, more=more, **kwargs)
 
 
-def revocation_list(serials: list[int], signer: rsa.RSAPrivateKey, *, ends: datetime) -> bytes:
+def revocation_list(
+    serials: list[int], signer: rsa.RSAPrivateKey, *, ends: datetime, issuer: str = "ARK-Genoa"
+) -> bytes:
     builder = (
         x509.CertificateRevocationListBuilder()
-        .issuer_name(_name("ARK-Genoa"))
+        .issuer_name(_name(issuer))
         .last_update(NOW - timedelta(hours=1))
         .next_update(ends)
     )

@@ -5,8 +5,11 @@ from __future__ import annotations
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from manatee.attestation._certificates import read_pem_chain
@@ -19,12 +22,17 @@ from manatee.errors import (
 
 sys.path.insert(0, str(Path(__file__).parent))
 from snp_forge import (
+    ARK,
     ARK_KEY,
+    ASK,
     ASK_KEY,
     AT,
+    CHIP,
     NOW,
+    VCEK_KEY,
     VECTORS,
     Forge,
+    amd_extensions,
     certificate,
     failed,
     leaf_der,
@@ -32,6 +40,7 @@ from snp_forge import (
     report_bytes,
     revocation_list,
     vcek,
+    vlek,
 )
 
 
@@ -184,3 +193,195 @@ def test_an_old_revocation_list_leaves_the_question_open() -> None:
         Forge().look(revocations=(old,))
     with pytest.raises(MalformedError):
         Forge().look(revocations=(b"not a list",))
+
+
+def test_what_an_outdated_list_names_stays_revoked() -> None:
+    old = revocation_list([7], ARK_KEY, ends=NOW - timedelta(minutes=1))
+    assert "root" in failed(Forge().look(revocations=(old,)))
+
+
+def test_an_outdated_list_beside_a_new_one_does_no_harm() -> None:
+    lists = tuple(
+        revocation_list([], ARK_KEY, ends=NOW + timedelta(minutes=minutes)) for minutes in (-1, 1)
+    )
+    assert failed(Forge().look(revocations=lists)) == []
+
+
+def test_a_list_of_another_issuer_says_nothing() -> None:
+    other = revocation_list([7], ASK_KEY, ends=NOW + timedelta(days=1), issuer="ARK-Milan")
+    assert failed(Forge().look(revocations=(other,))) == []
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        {0x00: b"\4"},
+        {0x08: (0x10000).to_bytes(8, "little")},  # the bit that must be one
+        {0x08: (0x30000 | 1 << 26).to_bytes(8, "little")},
+        {0x34: b"\0"},
+        {0x48: b"\x02"},  # masked chip key
+        {0x48: b"\x1c"},  # signed by nobody
+        {0x48: b"\x08"},
+        {0x48: b"\x20"},
+        {0x4C: b"\1"},
+        {0x18B: b"\1"},
+        {0x19F: b"\1"},
+        {0x1EB: b"\1"},
+        {0x1EF: b"\1"},
+        {0x208: b"\1"},
+        {0x29F: b"\1"},
+        {0x00: b"\3", 0x1F8: b"\1"},  # a field of version 5
+        {0x00: b"\2", 0x188: b"\1"},  # a field of version 3
+        {0x182: b"\1"},  # reserved in Genoa's TCB
+        {0x38 + 3: b"\1"},
+        {0x1E0 + 3: b"\1"},
+        {0x1F0 + 3: b"\1"},
+    ],
+)
+def test_what_the_specification_reserves_is_refused_even_if_signed(
+    places: dict[int, bytes],
+) -> None:
+    with pytest.raises(MalformedError):
+        Forge(places).look()
+
+
+def test_version_2_names_no_processor_and_version_3_does() -> None:
+    old = {0x00: b"\2", 0x188: bytes(3), 0x1F8: bytes(16)}
+    result = Forge(old).look()
+    assert failed(result) == []
+    assert result.claims is not None
+    assert result.claims.platform == "Genoa"
+    assert failed(Forge({0x00: b"\3", 0x1F8: bytes(16)}).look()) == []
+
+
+def test_a_report_that_the_host_asked_for_is_refused_at_every_level() -> None:
+    places = {0x30: b"\xff" * 4}
+    assert failed(Forge(places).look({"maximum_vmpl": 3})) == ["vmpl"]
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, 3])
+def test_vmpl_is_held_against_the_maximum(level: int) -> None:
+    places = {0x30: level.to_bytes(4, "little")}
+    for maximum in range(4):
+        wanted = [] if level <= maximum else ["vmpl"]
+        assert failed(Forge(places).look({"maximum_vmpl": maximum})) == wanted
+
+
+def test_a_vlek_vouches_for_no_chip_unless_the_report_names_it() -> None:
+    fleet = {"signing_keys": ("vlek",)}
+    says_vlek = {0x48: b"\x04"}
+    assert failed(Forge(says_vlek, leaf=vlek()).look(fleet)) == []
+    assert failed(Forge(says_vlek, leaf=vlek()).look()) == ["signing-key"]
+    ours = fleet | {"chip_ids": (CHIP.hex(),)}
+    assert failed(Forge(says_vlek, leaf=vlek()).look(ours)) == []
+    hidden = says_vlek | {0x1A0: bytes(64)}
+    assert failed(Forge(hidden, leaf=vlek()).look(ours)) == ["chip"]
+    zero = fleet | {"chip_ids": ("00" * 64,)}
+    assert failed(Forge(hidden, leaf=vlek()).look(zero)) == ["chip"]
+    masked = {0x48: b"\x06"}
+    assert failed(Forge(masked, leaf=vlek()).look(fleet)) == []
+
+
+def test_a_vcek_for_chip_zero_does_not_vouch_for_a_hidden_chip() -> None:
+    hidden = Forge({0x1A0: bytes(64)}, leaf=vcek(x4=bytes(64)))
+    assert failed(hidden.look()) == ["chip"]
+
+
+def test_the_chip_list_names_whole_identifiers() -> None:
+    assert failed(Forge().look({"chip_ids": (CHIP.hex(),)})) == []
+    for other in (CHIP[:8], CHIP[:63], CHIP + b"\0", CHIP[:63] + b"\0"):
+        assert failed(Forge().look({"chip_ids": (other.hex(),)})) == ["chip"]
+
+
+def test_turin_has_its_own_layout_and_short_identifiers() -> None:
+    places = {
+        0x1A0: CHIP[:8] + bytes(56),
+        0x188: b"\x1a\x02",
+        **dict.fromkeys((0x38, 0x180, 0x1E0, 0x1F0), bytes([1, 1, 1, 4, 0, 0, 0, 81])),
+    }
+    extensions = {
+        "x2": b"\x16\x05Turin",
+        "x3_1": b"\x02\x01\x01",
+        "x3_2": b"\x02\x01\x01",
+        "x3_3": b"\x02\x01\x04",
+        "x3_8": b"\x02\x01\x51",
+        "x3_9": b"\x02\x01\x01",
+        "x4": CHIP[:8],
+    }
+    good = Forge(places, leaf=vcek(**extensions))
+    assert failed(good.look()) == []
+    assert failed(good.look({"chip_ids": (CHIP[:8].hex(),)})) == []
+    assert failed(good.look({"chip_ids": (CHIP[8:16].hex(),)})) == ["chip"]
+    for component, lower in {"x3_9": 0, "x3_1": 2, "x3_2": 0, "x3_3": 5, "x3_8": 80}.items():
+        other = vcek(**(extensions | {component: bytes([2, 1, lower])}))
+        assert failed(Forge(places, leaf=other).look()) == ["tcb-endorsed"]
+    missing = vcek(**(extensions | {"x3_9": None}))
+    assert failed(Forge(places, leaf=missing).look()) == ["tcb-endorsed"]
+    with pytest.raises(MalformedError):  # a short identifier is Turin's
+        read_endorsed(vcek(x4=CHIP[:8]))
+
+
+def _upper(**how: Any) -> tuple[x509.Certificate, x509.Certificate]:
+    plain: dict[str, Any] = {"ca": True}
+    ark = certificate("ARK-Genoa", "ARK-Genoa", ARK_KEY, ARK_KEY, **(plain | how.get("ark", {})))
+    ask = certificate("SEV-Genoa", "ARK-Genoa", ASK_KEY, ARK_KEY, **(plain | how.get("ask", {})))
+    return ask, ark
+
+
+@pytest.mark.parametrize("which", ["leaf", "ask", "ark"])
+@pytest.mark.parametrize("how", [{"pss": False}, {"algorithm": hashes.SHA256()}])
+def test_a_certificate_signed_in_another_way_is_not_amds(which: str, how: dict[str, Any]) -> None:
+    if which == "leaf":
+        result = Forge(leaf=vcek(how=how)).look()
+    else:
+        result = Forge(upper=_upper(**{which: how})).look()
+    assert failed(result) == ["root", "signature"]
+    assert result.claims is None
+
+
+@pytest.mark.parametrize("which", ["leaf", "ask", "ark"])
+def test_authorities_are_authorities_and_the_leaf_is_none(which: str) -> None:
+    if which == "leaf":
+        result = Forge(leaf=vcek(how={"ca": True})).look()
+    else:
+        result = Forge(upper=_upper(**{which: {"ca": False}})).look()
+    assert failed(result) == ["root", "signature"]
+
+
+@pytest.mark.parametrize("days", [-2, 2])
+@pytest.mark.parametrize("which", ["leaf", "ask", "ark"])
+def test_each_certificate_must_be_in_its_time(which: str, days: int) -> None:
+    shifted = {"shift": timedelta(days=days)}
+    if which == "leaf":
+        result = Forge(leaf=vcek(how=shifted)).look()
+    else:
+        result = Forge(upper=_upper(**{which: shifted})).look()
+    assert failed(result) == ["root", "signature"]
+
+
+def test_a_leaf_straight_below_the_root_is_not_amds_path() -> None:
+    leaf = certificate(
+        "SEV-VCEK", "ARK-Genoa", VCEK_KEY, ARK_KEY, ca=False, extensions=amd_extensions()
+    )
+    assert "root" in failed(Forge(leaf=leaf).look())
+
+
+def test_the_signing_key_is_on_p384() -> None:
+    leaf = vcek(key=ec.generate_private_key(ec.SECP256R1()))
+    assert failed(Forge(leaf=leaf).look()) == ["signature"]
+    leaf = vcek(key=ASK_KEY)
+    assert failed(Forge(leaf=leaf).look()) == ["signature"]
+
+
+def test_the_forge_is_nothing_to_whoever_pins_amd() -> None:
+    forge = Forge()
+    data = forge.report()
+    result = look(data, der(forge.leaf), NOW, more=(der(ASK), der(ARK)))
+    assert {"root", "signature"} <= set(failed(result))
+    assert result.claims is None
+
+
+def test_the_same_evidence_twice_gives_the_same_answer() -> None:
+    data, leaf = report_bytes("milan-azure-report"), leaf_der("milan-azure-vcek.der")
+    at = AT["milan-azure-report"]
+    assert look(data, leaf, at) == look(data, leaf, at)
