@@ -8,6 +8,7 @@ from manatee.attestation._endorsements import (
 )
 from manatee.attestation._expected import ExpectedBinding
 from manatee.attestation._interface import (
+    GPU_KINDS,
     AttestationResult,
     Check,
     Claims,
@@ -29,6 +30,7 @@ from manatee.attestation._tpm.verifier import MEDIA_TYPE as TPM_MEDIA_TYPE
 
 __all__ = [
     "CERTIFICATE",
+    "GPU_KINDS",
     "NO_ENDORSEMENTS",
     "REVOCATION",
     "TPM_MEDIA_TYPE",

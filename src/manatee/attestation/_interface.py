@@ -17,6 +17,10 @@ from manatee.records import Digest, Evidence, Tier
 T = TypeVar("T")
 
 
+GPU_KINDS = frozenset({"nvidia-gpu", "nvidia-nras"})
+"""Evidence that never stands alone: a GPU is part of a machine that is attested itself."""
+
+
 class Mark(Enum):
     """Outcome of one check."""
 

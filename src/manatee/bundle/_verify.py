@@ -13,6 +13,7 @@ from datetime import datetime
 
 from manatee._clock import parse_timestamp
 from manatee.attestation import (
+    GPU_KINDS,
     AttestationResult,
     Check,
     ExpectedBinding,
@@ -38,6 +39,7 @@ from manatee.outputs import CHECK_NAMES
 from manatee.policy import ACCEPT_SIMULATED, REAL_BELOW_HARDWARE, count_approvers
 from manatee.records import (
     RESULT_AUDIENCE,
+    BrokerSession,
     Evidence,
     JobManifest,
     Tier,
@@ -370,19 +372,9 @@ class _Verifier:
         released: set[str] = set()
         insecure: set[str] = set()
         for session in self._run.key_releases:
-            if session.answer.broker_id != session.broker_id or not session.evidence:
+            if session.answer.broker_id != session.broker_id:
                 raise NotVerifiedError("a key release does not fit its broker.")
-            # the machine's evidence comes first; a GPU's, if there is one, beside it
-            result = self._appraise(
-                session.evidence[0],
-                binding(
-                    purpose="key-release",
-                    audience=session.broker_id,
-                    nonce=unbase64(session.nonce),
-                    job_digest=self._run.result.job_digest,
-                    session_key=unbase64(session.session_key),
-                ),
-            )
+            result = self._machine(session)
             claims = result.claims
             if claims is None or claims.job_digest not in (None, self._run.result.job_digest):
                 raise NotVerifiedError("a key release was attested for another job.")
@@ -408,6 +400,21 @@ class _Verifier:
             f"{len(released)} key(s) by {len(self._run.key_releases)} broker(s){warned}",
             "the keys released are not those of the job's data sets",
         )
+
+    def _machine(self, session: BrokerSession) -> AttestationResult:
+        """Appraise all evidence of a key release; return that of the one machine."""
+        bound = binding(
+            purpose="key-release",
+            audience=session.broker_id,
+            nonce=unbase64(session.nonce),
+            job_digest=self._run.result.job_digest,
+            session_key=unbase64(session.session_key),
+        )
+        results = [self._appraise(item, bound) for item in session.evidence[:3]]
+        machines = [result for result in results if result.kind not in GPU_KINDS]
+        if len(machines) != 1 or len(results) > 2:
+            raise NotVerifiedError("a key release is not attested by one machine, with one GPU.")
+        return machines[0]
 
     def _held_by(self, broker_id: str) -> set[str]:
         return {

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from manatee.attestation import (
+    GPU_KINDS,
     AttestationResult,
     Claims,
     Endorsements,
@@ -25,10 +26,6 @@ from manatee.records import MAX_EVIDENCE_BYTES, Evidence
 
 ADVISORY_KINDS = frozenset({"intel-tdx"})
 """Kinds of evidence whose vendor names open advisories: for them, none is an answer."""
-
-GPU_KINDS = frozenset({"nvidia-gpu", "nvidia-nras"})
-"""Evidence that never stands alone: a GPU is part of a machine that is attested itself."""
-
 
 @dataclass(frozen=True)
 class Guest:

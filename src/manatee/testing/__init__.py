@@ -12,6 +12,7 @@ from manatee.testing._forge import (
 )
 from manatee.testing._memory_backend import GuestScript, MemoryBackend, MemoryGuest, MemoryPlace
 from manatee.testing._notebooks import notebook_of
+from manatee.testing._providers import Providers
 
 __all__ = [
     "Asked",
@@ -23,6 +24,7 @@ __all__ = [
     "MemoryBackend",
     "MemoryGuest",
     "MemoryPlace",
+    "Providers",
     "SetClock",
     "SettableClock",
     "as_evidence",

@@ -101,6 +101,7 @@ def test_a_genuine_bundle_verifies_and_says_that_its_tee_is_none(
     assert found.insecure_settings == (ACCEPT_SIMULATED,)
     marks = {item.name: item.mark for item in found.checks}
     assert marks.pop("log") is Mark.NOT_APPLICABLE
+    assert marks.pop("decisions") is Mark.NOT_APPLICABLE
     assert set(marks.values()) == {Mark.PASSED}
     assert len(marks) == 13
     shown = {item.name: item.reason for item in found.checks}

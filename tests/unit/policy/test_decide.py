@@ -335,6 +335,8 @@ TWO = 'context.approvals["insurer"] >= 1 && context.approvals.clinic >= 1'
 def test_each_organisation_counts_its_own_keys_only() -> None:
     both = facts(approvals=(approval(), approval(HEIDI)))
     assert decide(policy(permit(TWO)), both).approvals == {"insurer": 1, "clinic": 1}
+    once = replace(both, approvals=iter((approval(), approval(HEIDI))))
+    assert decide(policy(permit(TWO)), once).approvals == {"insurer": 1, "clinic": 1}
     for lacking in ((), (approval(),), (approval(), approval()), (approval(HEIDI),)):
         assert refusal(permit(TWO), facts(approvals=lacking)).check == "approvals"
 
