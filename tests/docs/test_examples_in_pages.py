@@ -17,7 +17,12 @@ from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = sorted([REPOSITORY / "README.md", *REPOSITORY.glob("docs/[!_]*/**/*.md")])
-MUST_HAVE_COMMANDS = {"bring-your-own-table.md", "key-custody.md", "separate-key-broker.md"}
+MUST_HAVE_COMMANDS = {
+    "bring-your-own-table.md",
+    "key-custody.md",
+    "separate-key-broker.md",
+    "write-a-policy.md",
+}
 
 
 def carry_out(session: str) -> None:

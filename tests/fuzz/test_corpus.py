@@ -27,7 +27,15 @@ def mutations(data: bytes) -> tuple[bytes, ...]:
     broken = bytearray(data)
     if broken:
         broken[half] ^= 0xFF
-    return data[:half], data[:quarter], data[:-1], data + b"\0", data + b"A", bytes(broken), data * 2
+    return (
+        data[:half],
+        data[:quarter],
+        data[:-1],
+        data + b"\0",
+        data + b"A",
+        bytes(broken),
+        data * 2,
+    )
 
 
 def test_a_corpus_is_kept_for_every_target_and_none_else(target: Target) -> None:
@@ -52,7 +60,9 @@ def test_recorded_evidence_and_its_mutations_raise_our_errors_only(target: Targe
             target.run(mutated)
 
 
-@pytest.mark.parametrize("filling", [b"\0", b"\xff", b"[", b'{"a":', b"\x9f", b"\x81", b"-", b"(", b"A."])
+@pytest.mark.parametrize(
+    "filling", [b"\0", b"\xff", b"[", b'{"a":', b"\x9f", b"\x81", b"-", b"(", b"A."]
+)
 def test_a_megabyte_is_answered_quickly(target: Target, filling: bytes) -> None:
     whole = filling * (A_MEGABYTE // len(filling))
     start = next(iter(target.seeds()))

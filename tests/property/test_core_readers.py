@@ -16,7 +16,7 @@ import manatee.records
 from manatee.attestation import ExpectedBinding, ReferenceValues, appraise
 from manatee.bundle import TrustAnchors, read_statement
 from manatee.errors import ManateeError
-from manatee.policy import ReleasePolicy
+from manatee.policy import PolicyDocument, SignedPolicy, TemplateParameters
 from manatee.records import (
     Record,
     canonical_json,
@@ -29,7 +29,9 @@ from manatee.records import (
 from manatee.testing import Installation, as_evidence
 
 KINDS: list[type[Record]] = [
-    ReleasePolicy,
+    PolicyDocument,
+    SignedPolicy,
+    TemplateParameters,
     ReferenceValues,
     TrustAnchors,
     *(

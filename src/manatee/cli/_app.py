@@ -8,6 +8,7 @@ import typer
 
 from manatee.cli import (
     _attest_commands,
+    _broker_commands,
     _custody_commands,
     _operator_commands,
     _policy_commands,
@@ -31,6 +32,7 @@ app.command()(verify)
 app.command()(export)
 _attest_commands.add_to(app)
 _operator_commands.add_to(app)
+_broker_commands.add_to(app)
 _policy_commands.add_to(app)
 _provider_commands.add_to(app)
 _custody_commands.add_to(app)

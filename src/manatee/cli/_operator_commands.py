@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, cast, get_args
 
 import typer
@@ -83,42 +82,6 @@ def account_approver(name: str, public_key: str) -> None:
     trust_approver(load_settings().home, name, public_key)
 
 
-def keybroker_init(
-    folder: Path, broker_id: Annotated[str, typer.Option("--id", help="The broker's name.")]
-) -> None:
-    """Make a key broker and print what data keys are wrapped to.
-
-    A folder that has a key custody (`manatee custody init`) keeps it; else an age identity is
-    made and its public recipient printed, for `manatee provision --broker-recipient`.
-    """
-    from manatee.keybroker import create_broker
-
-    typer.echo(create_broker(folder, broker_id).describe().key)
-
-
-def keybroker_serve(
-    folder: Path,
-    host: Annotated[str, typer.Option()] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535)] = 8766,
-) -> None:
-    """Run a key broker alone, in the provider's own trust domain; until SIGTERM."""
-    from manatee.cli._services import serve_key_broker
-
-    serve_key_broker(folder, host=host, port=port, settings=load_settings())
-
-
-def keybroker_log(folder: Path) -> None:
-    """Print the broker's decision log, checked, one JSON document per line."""
-    from manatee.keybroker import BrokerStore
-
-    store = BrokerStore(folder / "broker.db")
-    try:
-        for entry in store.decisions():
-            typer.echo(entry.body.decode())
-    finally:
-        store.close()
-
-
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the tree."""
     app.command()(serve)
@@ -128,8 +91,3 @@ def add_to(app: typer.Typer) -> None:
     account.command("add")(account_add)
     account.command("approver")(account_approver)
     app.add_typer(account, name="account")
-    broker = typer.Typer(no_args_is_help=True, help="The data provider's key broker.")
-    broker.command("init")(keybroker_init)
-    broker.command("serve")(keybroker_serve)
-    broker.command("log")(keybroker_log)
-    app.add_typer(broker, name="keybroker")

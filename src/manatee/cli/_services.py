@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manatee._clock import monotonic, system_clock
+from manatee.collateral import Collateral
 from manatee.errors import ServiceUnreachableError
 from manatee.keybroker import asgi_app, open_broker
 from manatee.ledger import ED25519, EntryLog, signer_in
@@ -50,7 +51,13 @@ def mount_key_broker(app: FastAPI, settings: Settings) -> bool:
     def log(event: str, values: dict[str, object]) -> None:
         logger.info(event, **values)
 
-    broker = open_broker(folder, clock=system_clock, log=log, insecure_settings=settings.insecure())
+    broker = open_broker(
+        folder,
+        clock=system_clock,
+        log=log,
+        insecure_settings=settings.insecure(),
+        endorsements=Collateral.open(folder / "collateral").endorsements,
+    )
     app.mount("/keybroker", asgi_app(broker))
     return True
 
@@ -150,7 +157,11 @@ def serve_key_broker(folder: Path, *, host: str, port: int, settings: Settings) 
 
     _log_json()
     broker = open_broker(
-        folder, clock=system_clock, log=_broker_log(), insecure_settings=settings.insecure()
+        folder,
+        clock=system_clock,
+        log=_broker_log(),
+        insecure_settings=settings.insecure(),
+        endorsements=Collateral.open(folder / "collateral").endorsements,
     )
     serve_app(asgi_app(broker), host=host, port=port, on_started=lambda url: print(url, flush=True))
 

@@ -7,6 +7,7 @@ from manatee.keybroker._broker import CHALLENGE_SECONDS, BrokerKeys, KeyBroker
 from manatee.keybroker._budget import Budget, NoBudget
 from manatee.keybroker._decision_log import DecisionLog
 from manatee.keybroker._folder import (
+    check_policy,
     create_broker,
     decision_log_signer,
     open_broker,
@@ -29,6 +30,7 @@ __all__ = [
     "NoBudget",
     "asgi_app",
     "chain_digest",
+    "check_policy",
     "create_broker",
     "decision_log_signer",
     "open_broker",

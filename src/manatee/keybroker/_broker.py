@@ -23,6 +23,7 @@ from manatee.errors import (
     ManateeError,
     SealingError,
     SettingsError,
+    StoreError,
 )
 from manatee.keybroker._budget import Budget, NoBudget
 from manatee.keybroker._decision_log import DecisionLog
@@ -170,6 +171,14 @@ class KeyBroker:
             self._deny(request, "custody", (error.message,))
             raise
 
+    def _collateral(self) -> Endorsements:
+        try:
+            return self._endorsements()
+        except (InputError, StoreError) as error:
+            raise KeyDeniedError(
+                "collateral", "the broker's collateral cannot be read.", reasons=(error.message,)
+            ) from error
+
     def _limit(self, job_digest: str) -> None:
         """Count a request. Raises LimitError: for this job, or over all, there were too many."""
         self._per_job.take(job_digest)
@@ -199,7 +208,7 @@ class KeyBroker:
             at=at,
             bound=bound,
             reference_values=self._reference_values,
-            endorsements=self._endorsements(),
+            endorsements=self._collateral(),
             max_age_seconds=CHALLENGE_SECONDS,
         )
         result = guest.result

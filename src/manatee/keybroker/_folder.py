@@ -16,7 +16,7 @@ from manatee.keybroker._budget import Budget
 from manatee.keybroker._decision_log import DecisionLog
 from manatee.keybroker._store import BrokerStore
 from manatee.ledger import ED25519, NoteSigner, signer_in
-from manatee.policy import SignedPolicy, verify_policy
+from manatee.policy import SignedPolicy, VerifiedPolicy, verify_policy
 from manatee.records import Base64, Record, canonical_json, read_record, unbase64
 from manatee.records._base import Name
 
@@ -128,6 +128,46 @@ def write_policy(folder: Path, policy: SignedPolicy, reference_values: Reference
         temporary.replace(folder / name)
 
 
+def _pinned(folder: Path) -> _PolicyTrust:
+    try:
+        data = (folder / "policy-trust.json").read_bytes()
+    except OSError as error:
+        raise SettingsError(
+            f"the key broker in {folder} pins no policy key.",
+            hint="Pin the provider's: `manatee keybroker trust`.",
+        ) from error
+    return read_record(data, _PolicyTrust, what="policy-trust.json")
+
+
+def check_policy(folder: Path, policy: SignedPolicy, *, clock: Clock) -> int:
+    """Check a policy as this broker will when it starts. Changes nothing.
+
+    Returns:
+        Its version.
+
+    Raises:
+        SettingsError, AuthorizationError, PolicyError, MalformedError: As `open_broker`.
+    """
+    store = BrokerStore(folder / "broker.db")
+    try:
+        return _verified(folder, policy, store, clock).document.version
+    finally:
+        store.close()
+
+
+def _verified(
+    folder: Path, policy: SignedPolicy, store: BrokerStore, clock: Clock
+) -> VerifiedPolicy:
+    pinned = _pinned(folder)
+    return verify_policy(
+        policy,
+        provider=pinned.provider,
+        trusted_key=unbase64(pinned.policy_key),
+        at=clock(),
+        last_version=store.policy_version(0),
+    )
+
+
 def open_broker(
     folder: Path,
     *,
@@ -155,24 +195,18 @@ def open_broker(
         MalformedError: One of the files is something else; nothing is assumed in its place.
     """
     keys = read_broker_keys(folder)
+    _pinned(folder)
     try:
-        trust_file = (folder / "policy-trust.json").read_bytes()
         policy = (folder / "policy.json").read_bytes()
         references = (folder / "reference-values.json").read_bytes()
     except OSError as error:
         raise SettingsError(
-            f"the key broker in {folder} has no policy, or pins no policy key.",
-            hint="Without both it releases nothing: `manatee keybroker trust`, then `policy`.",
+            f"the key broker in {folder} has no policy.",
+            hint="Without one it releases nothing: `manatee keybroker policy`.",
         ) from error
-    trust = read_record(trust_file, _PolicyTrust, what="policy-trust.json")
     store = BrokerStore(folder / "broker.db")
-    verified = verify_policy(
-        read_record(policy, SignedPolicy, what="policy.json"),
-        provider=trust.provider,
-        trusted_key=unbase64(trust.policy_key),
-        at=clock(),
-        last_version=store.policy_version(0),
-    )
+    signed = read_record(policy, SignedPolicy, what="policy.json")
+    verified = _verified(folder, signed, store, clock)
     store.policy_version(verified.document.version)
     return KeyBroker(
         keys,

@@ -27,6 +27,7 @@ from manatee.records import MAX_EVIDENCE_BYTES, Evidence
 ADVISORY_KINDS = frozenset({"intel-tdx"})
 """Kinds of evidence whose vendor names open advisories: for them, none is an answer."""
 
+
 @dataclass(frozen=True)
 class Guest:
     """An accepted guest. `claims` are the machine's."""
@@ -40,7 +41,7 @@ class Guest:
         claims = self.claims
         age = None
         if claims.collateral_from is not None:
-            age = max(0, int((at - claims.collateral_from).total_seconds()))
+            age = int((at - claims.collateral_from).total_seconds())
         return EvidenceFacts(
             kind=self.result.kind,
             debug=claims.debug,

@@ -37,7 +37,6 @@ from manatee.policy._explain import ConditionExplanation, PolicyExplanation, exp
 from manatee.policy._facts import EvidenceFacts, ReleaseFacts
 from manatee.policy._problems import Problem
 from manatee.policy._question import PolicyQuestion, question_request
-from manatee.policy._release import ReleasePolicy
 from manatee.policy._templates import TEMPLATES, Template, TemplateParameters, render_template
 from manatee.policy._vocabulary import schema_text
 
@@ -60,7 +59,6 @@ __all__ = [
     "PolicySide",
     "Problem",
     "ReleaseFacts",
-    "ReleasePolicy",
     "SignedPolicy",
     "Template",
     "TemplateParameters",

@@ -7,7 +7,12 @@ from vectors import vectors
 
 
 def seeds() -> Iterator[bytes]:
-    yield from (b"{}", b"[1,2.5e3,-0,null,true]", b'{"a":{"b":["\\ud83d\\ude00\\n"]}}', b'"\\u0000"')
+    yield from (
+        b"{}",
+        b"[1,2.5e3,-0,null,true]",
+        b'{"a":{"b":["\\ud83d\\ude00\\n"]}}',
+        b'"\\u0000"',
+    )
     yield from (data for data in vectors("*/*.json") if len(data) < 4096)
 
 

@@ -33,7 +33,10 @@ def seeds() -> Iterator[bytes]:
             yield bytes([media[0] + 2]) + plain(header) + b"\0" + plain(claims) + b"\0" + b"s"
         assert signature
     yield b"\x02" + b'{"alg":"RS256","x5c":["MAA="]}\0{"iat":1,"nbf":1,"exp":2}\0s'
-    yield b"\x03" + b'{"alg":"RS256","kid":"k","typ":"JWT"}\0{"iat":1,"nbf":1,"exp":2,"iss":"https://a"}\0s'
+    yield (
+        b"\x03"
+        + b'{"alg":"RS256","kid":"k","typ":"JWT"}\0{"iat":1,"nbf":1,"exp":2,"iss":"https://a"}\0s'
+    )
 
 
 def one(data: bytes) -> None:

@@ -26,9 +26,7 @@ from manatee.ledger._writer import decode_bundle, encode_bundle
 
 LOG = NoteSigner("log.example/fuzz", ED25519, bytes(31) + b"\1")
 WITNESS = NoteSigner("witness.example", COSIGNATURE, bytes(31) + b"\2")
-TRUST = LogTrust(
-    origin=LOG.name, log_key=LOG.key.text, witnesses=(WITNESS.key.text,), quorum=0
-)
+TRUST = LogTrust(origin=LOG.name, log_key=LOG.key.text, witnesses=(WITNESS.key.text,), quorum=0)
 
 
 def seeds() -> Iterator[bytes]:
