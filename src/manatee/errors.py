@@ -341,7 +341,7 @@ _MEANINGS: dict[type[ManateeError], Meaning] = {
     SealingError: Meaning(http_status=422, exit_code=8),
     ProvisioningError: Meaning(http_status=422, exit_code=8),
     OutputCheckError: Meaning(http_status=422, exit_code=9),
-    LedgerError: Meaning(http_status=422, exit_code=10),
+    LedgerError: Meaning(http_status=422, exit_code=14),
     NotVerifiedError: Meaning(http_status=422, exit_code=10),
     JobFailedError: Meaning(http_status=409, exit_code=11),
     ServiceUnreachableError: Meaning(http_status=503, exit_code=12),

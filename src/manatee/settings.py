@@ -10,7 +10,6 @@ from pathlib import Path
 from manatee.errors import SettingsError
 
 PREFIX = "MANATEE_"
-TEES = ("simulated", "software-tpm")
 
 
 @dataclass(frozen=True)
@@ -98,8 +97,6 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
                 hint="See `manatee settings` for the names that exist.",
             )
         values[name] = _parse(name, text, known[name])
-    if values.get("tee", "simulated") not in TEES:
-        raise SettingsError(f"{PREFIX}TEE must be one of {', '.join(TEES)}.")
     settings = Settings(**values)  # type: ignore[arg-type]  # each value was parsed to its type
     return replace_paths(settings)
 

@@ -52,7 +52,7 @@ from manatee.tpm._authority import (
     endorsement_key,
 )
 from manatee.tpm._device import connected, create_attestation_key, extend, translated
-from manatee.tpm._software import _roots
+from manatee.tpm._software import _PATH, _roots
 
 MISSING = [name for name in ("swtpm", "swtpm_setup", "setpriv") if shutil.which(name) is None]
 MISSING += [] if find_spec("tpm2_pytss") else ["tpm2_pytss"]
@@ -451,6 +451,32 @@ def test_a_run_folder_too_deep_for_a_socket_is_said(tpms: SoftwareTpms, tmp_path
     deep.mkdir()
     with pytest.raises(AttestationError, match="socket"), tpms.power_on(deep):
         pass
+
+
+SLOW_SWTPM = """#!{python}
+import os, socket, sys, time
+state = next(item for item in sys.argv if item.startswith("dir=")).removeprefix("dir=")
+control, data = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
+control.bind(state + "/s.ctrl")
+control.listen()
+data.bind(state + "/s")
+time.sleep(0.3)
+os.unlink(state + "/s.ctrl")
+os.unlink(state + "/s")
+os.execv({real!r}, sys.argv)
+"""
+
+
+def test_a_tpm_is_not_used_before_it_listens(
+    tpms: SoftwareTpms, run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real swtpm is like this for a moment: its control listens, its data is only bound."""
+    slow = tmp_path / "swtpm"
+    slow.write_text(SLOW_SWTPM.format(python=sys.executable, real=shutil.which("swtpm")))
+    slow.chmod(0o755)
+    monkeypatch.setitem(_PATH, "PATH", f"{tmp_path}:{_PATH['PATH']}")
+    with tpms.power_on(run_folder) as device:
+        assert failed(look(measured(device).quote(NONCE), tpms)) == []
 
 
 def wait_for(what: Callable[[], bool]) -> bool:

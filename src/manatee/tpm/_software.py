@@ -213,7 +213,7 @@ def _running(state: Path) -> Iterator[str]:
     )
     try:
         give_up = monotonic() + START_SECONDS
-        while not (address.exists() and _listens(control)):
+        while not (_listens(str(address)) and _listens(control)):
             if process.poll() is not None or monotonic() > give_up:
                 raise AttestationError("the software TPM did not start.")
             time.sleep(0.005)

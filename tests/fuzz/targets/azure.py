@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 
 from appraising import look
+
 from manatee.attestation._azure.hcl import parse_hcl_report
 from manatee.attestation._azure.payload import read_payload
 from manatee.attestation._azure.runtime_data import read_runtime_data

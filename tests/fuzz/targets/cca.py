@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from appraising import look
+
 from manatee.attestation._cca.keys import realm_key
 from manatee.attestation._cca.token import parse_token
 from manatee.attestation._cca.verifier import MEDIA_TYPE

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from appraising import look
+
 from manatee.attestation._nitro.document import parse_document
 from manatee.attestation._nitro.verifier import MEDIA_TYPE
 from vectors import vectors

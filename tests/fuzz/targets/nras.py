@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 
 from appraising import look
+
 from manatee.attestation import Endorsements
 from manatee.attestation._tokens.nras import MEDIA_TYPE, read_detached
 from vectors import vector

@@ -5,25 +5,32 @@ from collections.abc import Iterator
 from manatee.errors import MalformedError
 from manatee.policy import (
     PolicyDocument,
+    TemplateParameters,
     compile_document,
     compile_policies,
     find_problems,
     named_organisations,
+    render_template,
 )
 from manatee.records import canonical_json, read_record
 
-ALLOWED = """permit (
-  principal == Researcher::"ada",
-  action == Action::"release",
-  resource
-) when {
-  context.tier >= 4 && context.approvals["hospital"] >= 1
-  && context.measurements like "sha*"
-  && !(context.advisories.contains("A-1") || [1, 2].isEmpty())
-} unless { context has vmpl && context.vmpl > 0 };
+JOB = TemplateParameters(
+    project="charges",
+    researchers=("ada", "bob"),
+    runtimes=("sha256:" + "1" * 64,),
+    output_policies=("sha256:" + "2" * 64,),
+    approvals={"hospital": 1},
+)
+EVERYTHING = """permit (principal, action, resource) when {
+  context.tier == "hardware" && context.approvals["hospital"] >= 1
+  && context.platform like "M*n" && !(context.advisories.contains("A-1"))
+  && [1, 2].contains(context.vmpl) && context.at < datetime("2027-01-01T00:00:00Z")
+} unless { context has vmpl && context.vmpl > 0 || if true then 1 == -1 else false };
 """
 TEXTS = (
-    ALLOWED,
+    render_template("named-researchers", JOB),
+    render_template("one-run-per-approval", JOB),
+    EVERYTHING,
     "permit (principal, action, resource);",
     'forbid (principal in Team::"x", action in [Action::"release"], resource is Dataset);',
     "// nothing\n",

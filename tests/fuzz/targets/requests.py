@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from manatee.attestation import endorsements_of
+from manatee.attestation._endorsements import endorsements_of
 from manatee.errors import MalformedError
 from manatee.records import Evidence, canonical_json, read_record
 from manatee.records import _evidence as evidence_records

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from appraising import look
+
 from manatee.attestation import Endorsements
 from manatee.attestation._certificates import read_certificate
 from manatee.attestation._snp.endorsement import read_endorsed

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from appraising import look
+
 from manatee.attestation import Endorsements
 from manatee.attestation._tdx.collateral import read_collateral
 from manatee.attestation._tdx.quote import parse_quote

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from appraising import look
+
 from manatee.attestation._tpm.credential import make_credential
 from manatee.attestation._tpm.public import parse_public, parse_signature
 from manatee.attestation._tpm.quote import parse_attest, selected
