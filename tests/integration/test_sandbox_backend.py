@@ -431,9 +431,12 @@ def test_evidence_names_what_was_measured_and_is_bound_to_what_was_asked(room: R
         job_digest=digest_record(job),
         session_key=bytes(32),
     )
+    data = to_base64(report_data(bound))
     found = room.findings(f"""
-status, body = say("POST", "/v1/evidence", {{"kind": "simulated", "data": {to_base64(report_data(bound))!r}}})
-short = say("POST", "/v1/evidence", {{"report_data": "AAAA"}})[0]
+status, body = say("POST", "/v1/evidence", {{"kind": "simulated", "data": {data!r}}})
+short = say("POST", "/v1/evidence", {{"kind": "simulated", "data": "AAAA"}})[0]
+other = say("POST", "/v1/evidence", {{"kind": "tpm2", "data": {data!r}}})[0]
+assert other == 404, other  # the device is of one kind, and no other takes its place
 tell({{"status": status, "evidence": body.decode(), "short": short}})
 """)
     assert found["status"] == 200

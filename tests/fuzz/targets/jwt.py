@@ -45,8 +45,8 @@ def one(data: bytes) -> None:
     if not kind or kind[0] > 3:
         raise MalformedError("no such choice.")
     token = rest if kind[0] < 2 else compact(rest)
-    everything = frozenset({"typ", "jku", "x5c"})
-    found = read_token(token, algorithm="RS256", required=frozenset({"kid"}), optional=everything)
+    everything = frozenset({"kid", "typ", "jku", "x5c"})
+    found = read_token(token, algorithm="RS256", required=frozenset(), optional=everything)
     times = read_times(found.claims)
     assert times.begins < times.ends
     look(SPACE if kind[0] % 2 == 0 else MAA, token, endorsements=KEYS)

@@ -188,7 +188,10 @@ def test_a_checkpoint_that_is_not_strictly_one_is_malformed(note: bytes) -> None
 
 def test_the_specification_s_example_note_verifies() -> None:
     key = parse_key("example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k")
-    signature = "Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYjOBH3mFXmRKuwHjG1Yu72IneyaQM="
+    signature = (
+        "Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYj"
+        "OBH3mFXmRKuwHjG1Yu72IneyaQM="
+    )
     note = f"This is an example message.\n\n— example.com/foo {signature}\n".encode()
     verify_note(parse_note(note), key)
     with pytest.raises(LedgerError):
