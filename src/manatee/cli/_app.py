@@ -10,6 +10,7 @@ from manatee.cli import (
     _attest_commands,
     _broker_commands,
     _custody_commands,
+    _ledger_commands,
     _operator_commands,
     _policy_commands,
     _provider_commands,
@@ -33,6 +34,7 @@ app.command()(export)
 _attest_commands.add_to(app)
 _operator_commands.add_to(app)
 _broker_commands.add_to(app)
+_ledger_commands.add_to(app)
 _policy_commands.add_to(app)
 _provider_commands.add_to(app)
 _custody_commands.add_to(app)

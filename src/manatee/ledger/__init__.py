@@ -38,7 +38,7 @@ from manatee.ledger._note import (
 )
 from manatee.ledger._proofs import root_of_inclusion, verify_consistency, verify_inclusion
 from manatee.ledger._signer_file import signer_in
-from manatee.ledger._sources import read_folder, read_url
+from manatee.ledger._sources import read_folder, read_source, read_url
 from manatee.ledger._tiles import TileTree, bundle_path, tile_path
 from manatee.ledger._witness import Witness, WitnessAnswer
 from manatee.ledger._witness_client import WitnessAddress, collect_cosignatures
@@ -79,6 +79,7 @@ __all__ = [
     "parse_note",
     "parse_signatures",
     "read_folder",
+    "read_source",
     "read_url",
     "root_of_inclusion",
     "sign_checkpoint",

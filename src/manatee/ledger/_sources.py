@@ -18,6 +18,13 @@ def read_folder(folder: Path) -> Callable[[str], bytes]:
     return LogFolder(folder).read
 
 
+def read_source(source: str) -> Callable[[str], bytes]:
+    """Return a reader of a log by its folder or its http address."""
+    if source.startswith(("http://", "https://")):
+        return read_url(source)
+    return read_folder(Path(source))
+
+
 def request(
     url: str, path: str, *, body: bytes | None = None, at_most: int, timeout: float
 ) -> tuple[int, str, bytes]:
