@@ -24,6 +24,10 @@ layers:
 test *ARGS="tests":
     pytest -n 2 --dist loadgroup {{ARGS}}
 
+# Fuzz one parser, guided by coverage: `just fuzz nitro 120`.
+fuzz TARGET SECONDS *ARGS:
+    python tests/fuzz/run.py {{TARGET}} {{SECONDS}} {{ARGS}}
+
 # The documentation, warnings as errors.
 docs:
     sphinx-build -q -W -b html docs docs/_build/html

@@ -3,22 +3,27 @@
 Starts from the corpus in the repository and the target's seeds. An input that makes anything but
 `ManateeError` is written to the folder of `--work` as `crash-*`, one that takes over five seconds
 as `timeout-*`, and the run ends with an error. `--keep` then chooses anew, out of all inputs
-found, the small ones that reach everything, and writes them to `corpus/TARGET/`.
+found, small ones that reach what the seeds do not, and writes them to `corpus/TARGET/`.
 """
 
 import argparse
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 import atheris
 
 with atheris.instrument_imports(include=["manatee"], enable_loader_override=False):
-    from fuzz_targets import CORPUS, file_name, load_target, target_names
+    from fuzz_targets import CORPUS, Target, file_name, load_target, target_names
 
     import manatee.attestation  # noqa: F401
+
+Trace = Callable[[FrameType, str, Any], Any]
 
 KEPT_FILE_BYTES = 4096
 KEPT_BYTES = 12 << 10
@@ -50,20 +55,54 @@ def engine(name: str, options: list[str]) -> None:
     atheris.Fuzz()
 
 
-def keep(name: str, found: Path, work: Path) -> None:
-    """Replace the corpus by the smallest inputs that together reach what all reach."""
-    with tempfile.TemporaryDirectory() as merged:
-        again([name, "0", "--engine", "-merge=1", merged, str(found)])
-        chosen = sorted((path.read_bytes() for path in Path(merged).iterdir()), key=len)
+def steps_of(target: Target, data: bytes) -> set[tuple[str, int, int]]:
+    """Return the steps from line to line that an input takes in the package."""
+    steps: set[tuple[str, int, int]] = set()
+
+    def enter(frame: FrameType, event: str, _: object) -> Trace | None:
+        name = frame.f_code.co_filename
+        if "/manatee/" not in name:
+            return None
+        last = 0
+
+        def line(frame: FrameType, event: str, _: object) -> Trace:
+            nonlocal last
+            steps.add((name, last, frame.f_lineno if event == "line" else -1))
+            last = frame.f_lineno
+            return line
+
+        return line
+
+    sys.settrace(enter)
+    try:
+        target.run(data)
+    finally:
+        sys.settrace(None)
+    return steps
+
+
+def keep(target: Target, found: Path) -> None:
+    """Replace the corpus by small inputs that together reach all that the seeds do not."""
+    reached = set[tuple[str, int, int]]().union(
+        *(steps_of(target, item) for item in target.seeds())
+    )
+    candidates = sorted(
+        {path.read_bytes() for path in found.iterdir()}, key=lambda data: (len(data), data)
+    )
     kept: list[bytes] = []
-    for data in chosen:
-        if len(data) <= KEPT_FILE_BYTES and sum(map(len, kept)) + len(data) <= KEPT_BYTES:
+    for data in candidates:
+        if len(data) > KEPT_FILE_BYTES or sum(map(len, kept)) + len(data) > KEPT_BYTES:
+            break
+        if steps := steps_of(target, data) - reached:
+            reached |= steps
             kept.append(data)
-    folder = CORPUS / name
+    folder = CORPUS / target.name
     for path in folder.glob("*"):
         path.unlink()
     write_all(folder, tuple(kept))
-    print(f"{name}: kept {len(kept)} of {len(chosen)} inputs, {sum(map(len, kept))} bytes")
+    print(
+        f"{target.name}: kept {len(kept)} of {len(candidates)} inputs, {sum(map(len, kept))} bytes"
+    )
 
 
 def main() -> None:
@@ -85,7 +124,7 @@ def main() -> None:
     options += ["-rss_limit_mb=1024", "-max_len=40000", "-print_final_stats=1", str(found)]
     code = again([given.target, "0", "--engine", *options])
     if given.keep:
-        keep(given.target, found, work)
+        keep(target, found)
     print(f"{given.target}: {'clean' if code == 0 else 'FAILED'}; inputs are in {work}")
     raise SystemExit(code)
 

@@ -21,15 +21,25 @@ _ALGORITHMS: dict[int, tuple[hashes.HashAlgorithm, type[ec.EllipticCurve], int]]
 }
 """COSE algorithm to hash, curve and bytes of each of the signature's two numbers."""
 
+_ORDERS = {
+    -7: int("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551", 16),
+    -35: int("f" * 48 + "c7634d81f4372ddf581a0db248b0a77aecec196accc52973", 16),
+    -36: int(
+        "1" + "f" * 65 + "a51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409", 16
+    ),
+}
+"""Order of each algorithm's curve (FIPS 186-5, SP 800-186)."""
+
 
 @dataclass(frozen=True)
 class Sign1:
-    """A COSE_Sign1, read but not verified."""
+    """A COSE_Sign1, read but not verified; `r` and `s` are the signature's numbers."""
 
     algorithm: int
     protected: bytes
     payload: bytes
-    signature: bytes
+    r: int
+    s: int
 
     def signed_bytes(self) -> bytes:
         """Return the Sig_structure that the signature covers."""
@@ -44,7 +54,7 @@ class Sign1:
         )
 
 
-def read_sign1(data: bytes, *, algorithms: tuple[int, ...], tagged: bool | None) -> Sign1:
+def read_sign1(data: bytes, *, algorithms: tuple[int, ...], tagged: bool | None = None) -> Sign1:
     """Read a COSE_Sign1 strictly.
 
     Args:
@@ -78,22 +88,29 @@ def read_sign1(data: bytes, *, algorithms: tuple[int, ...], tagged: bool | None)
     algorithm = headers[_ALGORITHM]
     if not isinstance(algorithm, int) or algorithm not in algorithms:
         raise MalformedError("the COSE signature's algorithm is not the one expected.")
-    if len(signature) != 2 * _ALGORITHMS[algorithm][2]:
+    r, s = _numbers(signature, algorithm)
+    return Sign1(algorithm, protected, payload, r, s)
+
+
+def _numbers(signature: bytes, algorithm: int) -> tuple[int, int]:
+    """Return r and s (RFC 9053, section 2.1), each from 1 to below the curve's order."""
+    size = _ALGORITHMS[algorithm][2]
+    if len(signature) != 2 * size:
         raise MalformedError("the COSE signature has the wrong length.")
-    return Sign1(algorithm, protected, payload, signature)
+    r, s = int.from_bytes(signature[:size], "big"), int.from_bytes(signature[size:], "big")
+    if not (0 < r < _ORDERS[algorithm] and 0 < s < _ORDERS[algorithm]):
+        raise MalformedError("the COSE signature has a number out of range.")
+    return r, s
 
 
 def signature_holds(sign1: Sign1, key: object) -> bool:
     """Whether the signature is by a key, of the very curve its algorithm names."""
-    algorithm, curve, size = _ALGORITHMS[sign1.algorithm]
+    algorithm, curve, _ = _ALGORITHMS[sign1.algorithm]
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, curve):
         return False
-    r = int.from_bytes(sign1.signature[:size], "big")
-    s = int.from_bytes(sign1.signature[size:], "big")
-    if not (r and s):
-        return False
+    encoded = encode_dss_signature(sign1.r, sign1.s)
     try:
-        key.verify(encode_dss_signature(r, s), sign1.signed_bytes(), ec.ECDSA(algorithm))
+        key.verify(encoded, sign1.signed_bytes(), ec.ECDSA(algorithm))
     except InvalidSignature:
         return False
     return True

@@ -32,7 +32,7 @@ class Endorsements:
         revocations: Certificate revocation lists, DER.
         documents: Name to exact bytes. Names in use: `intel-tdx/<fmspc>` (collateral as one JSON
             object in the form of Intel's `QuoteCollateralV3`), `jwks/<issuer>`, `rim/<id>`,
-            `cca-cpak/<name>`.
+            `ocsp/<SHA-256 of the certificate>`, `cca-cpak/<name>`.
     """
 
     certificates: tuple[bytes, ...] = ()

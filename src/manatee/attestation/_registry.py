@@ -6,6 +6,7 @@ from manatee.attestation._azure.verifier import AzureCvmVerifier
 from manatee.attestation._cca.verifier import CcaVerifier
 from manatee.attestation._endorsements import NO_ENDORSEMENTS, Endorsements, endorsements_of
 from manatee.attestation._expected import ExpectedBinding
+from manatee.attestation._gpu.verifier import GpuVerifier
 from manatee.attestation._interface import AttestationResult, Verifier
 from manatee.attestation._nitro.verifier import NitroVerifier
 from manatee.attestation._reference import ReferenceValues
@@ -44,6 +45,7 @@ register_verifier(ConfidentialSpaceVerifier())
 register_verifier(CcaVerifier())
 register_verifier(NitroVerifier())
 register_verifier(AzureCvmVerifier())
+register_verifier(GpuVerifier())
 
 
 def verifiers() -> tuple[Verifier, ...]:

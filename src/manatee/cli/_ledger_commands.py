@@ -123,6 +123,29 @@ def watch(
         time.sleep(every)
 
 
+def mirror(source: Source, folder: Path, trust: Trust) -> None:
+    """Copy a log you trust, or what is new of it; each entry is checked. Exit code 14 on a fork."""
+    from manatee.ledger import LogTrust, Monitor, read_source
+    from manatee.records import read_record
+
+    known = read_record(_read(trust), LogTrust, what=str(trust))
+    seen = Monitor(folder, known).look(read_source(source), mirror=True)
+    typer.echo(f"{seen.size} entries in {folder}")
+
+
+def serve(
+    folder: Path,
+    host: Annotated[str, typer.Option()] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8768,
+) -> None:
+    """Serve the public files of a log or mirror until SIGTERM: its checkpoint and its tiles."""
+    from manatee.api import serve as run
+    from manatee.ledger import LogReader, log_app, read_folder
+
+    LogReader(read_folder(folder)).checkpoint()
+    run(log_app(folder), host=host, port=port, on_started=lambda url: print(url, flush=True))
+
+
 def witness(
     folder: Path,
     name: Annotated[str, typer.Option(help="The witness's name; used when its key is made.")],
@@ -146,7 +169,7 @@ def witness(
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the tree."""
     ledger = typer.Typer(no_args_is_help=True, help="Transparency logs.")
-    for command in (init, append, show, prove, verify, witness):
+    for command in (init, append, show, prove, verify, witness, mirror, serve):
         ledger.command()(command)
     ledger.command("monitor")(watch)
     app.add_typer(ledger, name="ledger")

@@ -13,6 +13,7 @@ from manatee.ledger._checkpoint import (
     verify_cosignature,
 )
 from manatee.ledger._entry_log import EntryLog
+from manatee.ledger._files_http import log_app
 from manatee.ledger._hashing import EMPTY_ROOT, leaf_hash, node_hash
 from manatee.ledger._ledger import Ledger, LogReader, create_log
 from manatee.ledger._log_proof import (
@@ -71,6 +72,7 @@ __all__ = [
     "cosign",
     "create_log",
     "leaf_hash",
+    "log_app",
     "new_signer",
     "node_hash",
     "parse_checkpoint",

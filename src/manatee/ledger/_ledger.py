@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from manatee.errors import ConflictError, LedgerError, NotFoundError
+from manatee.errors import ConflictError, NotFoundError, TooLargeError
 from manatee.ledger._checkpoint import (
     Checkpoint,
     SignedCheckpoint,
@@ -94,11 +94,7 @@ class Ledger:
     def _take_up(self) -> TreeWriter:
         checkpoint = self._signed.checkpoint
         writer = TreeWriter(self._files, checkpoint.size)
-        if writer.root() != checkpoint.root:
-            raise LedgerError(
-                "the log's files do not give the root of its checkpoint.",
-                hint="Put back the files from a mirror; nothing may be appended to a broken log.",
-            )
+        writer.check(checkpoint.root)
         return writer
 
     @classmethod
@@ -137,8 +133,11 @@ class Ledger:
 
         Raises:
             TooLargeError: An entry or the batch is too large; nothing was appended.
-            StoreError: The disk does not take it; nothing was appended.
+            StoreError: The disk does not take it. Nothing was appended, unless only the last step
+                failed, that makes the checkpoint durable: then `checkpoint` tells.
         """
+        if len(entries) > MAX_BATCH:
+            raise TooLargeError(f"at most {MAX_BATCH} entries are appended at once.")
         first = self._signed.checkpoint.size
         try:
             for entry in entries:

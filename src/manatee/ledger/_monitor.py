@@ -13,7 +13,7 @@ from typing import Literal
 
 from manatee.errors import ForkError, LedgerError
 from manatee.ledger._checkpoint import SignedCheckpoint, verify_checkpoint, verify_cosignature
-from manatee.ledger._hashing import leaf_hash
+from manatee.ledger._hashing import EMPTY_ROOT, leaf_hash
 from manatee.ledger._ledger import CHECKPOINT, LogReader
 from manatee.ledger._log_proof import LogTrust
 from manatee.ledger._range import CompactRange
@@ -23,7 +23,6 @@ from manatee.records import Base64, Record, canonical_json, read_record, to_base
 from manatee.records._base import Count
 
 STATE = "seen.json"
-MIRROR_BATCH = 1 << 16
 
 
 class _State(Record, frozen=True, kw_only=True):
@@ -92,6 +91,8 @@ class Monitor:
             for entry in reader.entries(old_size, signed.checkpoint.size):
                 known.append(leaf_hash(entry))
             if known.root() != signed.checkpoint.root:
+                if state is not None and signed.checkpoint.size == old_size:
+                    self._accuse(signed, f"the log signed two trees of {old_size} entries")
                 self._explain(reader, signed, state)
             if mirror:
                 self._mirror(reader, signed)
@@ -130,10 +131,12 @@ class Monitor:
         )
 
     def _mirror(self, reader: LogReader, signed: SignedCheckpoint) -> None:
-        start = 0
+        start, root = 0, EMPTY_ROOT
         if self._files.exists(CHECKPOINT):
-            start = LogReader(self._files.read).checkpoint().checkpoint.size
+            own = LogReader(self._files.read).checkpoint().checkpoint
+            start, root = own.size, own.root
         writer = TreeWriter(self._files, start)
+        writer.check(root)
         for entry in reader.entries(start, signed.checkpoint.size):
             writer.append(entry)
         writer.flush()

@@ -79,7 +79,8 @@ def verify_consistency(
         raise LedgerError("a tree cannot have grown from a larger one.")
     if old_size in (0, new_size):
         wanted = EMPTY_ROOT if old_size == 0 else new_root
-        if proof or not hmac.compare_digest(old_root, wanted):
+        same = old_size != new_size or hmac.compare_digest(old_root, new_root)
+        if proof or not same or not hmac.compare_digest(old_root, wanted):
             raise LedgerError("two trees of one size differ, or the proof should be empty.")
         return
     path = list(proof)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Callable
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from manatee.errors import NotFoundError, ServiceUnreachableError, SettingsError
 from manatee.ledger._storage import MAX_FILE_BYTES, LogFolder
 
 TIMEOUT_SECONDS = 20.0
+FILE_SECONDS = 120.0
+"""How long one file of a log may take as a whole; its server must not pause over
+`TIMEOUT_SECONDS`."""
 
 
 def read_folder(folder: Path) -> Callable[[str], bytes]:
@@ -30,6 +36,13 @@ def request(
 ) -> tuple[int, str, bytes]:
     """Ask a web server once; redirects are not followed.
 
+    Args:
+        url: Of the server, with the prefix if there is one.
+        path: Below it.
+        body: What is posted; None gets.
+        at_most: Cap of the answer's body, in bytes.
+        timeout: Seconds for the whole exchange: a server that trickles gains no time by it.
+
     Returns:
         Status, content type and body.
 
@@ -37,27 +50,67 @@ def request(
         SettingsError: The address is not http or https.
         ServiceUnreachableError: No answer in time, or one over `at_most` bytes.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SettingsError(f"{url} is not an http or https address.")
+    parts, host, port = _address(url)
+    late = threading.Event()
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     try:
-        connection = kind(parts.hostname, parts.port, timeout=timeout)
+        connection = kind(host, port, timeout=min(timeout, TIMEOUT_SECONDS))
         try:
-            method = "GET" if body is None else "POST"
-            connection.request(method, f"{parts.path.rstrip('/')}/{path}", body)
-            answer = connection.getresponse()
-            data = answer.read(at_most + 1)
+            connection.connect()
+            with _ended_after(timeout, connection.sock, late):
+                method = "GET" if body is None else "POST"
+                connection.request(method, f"{parts.path.rstrip('/')}/{path}", body)
+                answer = connection.getresponse()
+                data = answer.read(at_most + 1)
         finally:
             connection.close()
     except (OSError, http.client.HTTPException, ValueError) as error:
+        if late.is_set():
+            raise _too_late(url, timeout) from error
         raise ServiceUnreachableError(f"{url} did not answer.", hint="Is it running?") from error
+    if late.is_set():
+        raise _too_late(url, timeout)
     if len(data) > at_most:
         raise ServiceUnreachableError(f"{url} answered with over {at_most} bytes.")
     return answer.status, answer.getheader("Content-Type", ""), data
 
 
-def read_url(url: str, *, timeout: float = TIMEOUT_SECONDS) -> Callable[[str], bytes]:
+def _address(url: str) -> tuple[SplitResult, str, int | None]:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise SettingsError(f"{url} is not an http or https address.") from error
+    if parts.scheme not in ("http", "https") or not host:
+        raise SettingsError(f"{url} is not an http or https address.")
+    return parts, host, port
+
+
+def _too_late(url: str, seconds: float) -> ServiceUnreachableError:
+    return ServiceUnreachableError(f"{url} did not answer within {seconds:g} seconds.")
+
+
+@contextmanager
+def _ended_after(seconds: float, connected: socket.socket, late: threading.Event) -> Iterator[None]:
+    """End a connection when its time is up; `late` then says so."""
+
+    def end() -> None:
+        late.set()
+        try:
+            connected.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return  # it ended by itself
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def read_url(url: str, *, timeout: float = FILE_SECONDS) -> Callable[[str], bytes]:
     """Return a reader of a log that a web server serves as static files."""
 
     def read(name: str) -> bytes:

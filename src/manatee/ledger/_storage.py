@@ -18,8 +18,10 @@ MAX_FILE_BYTES = 32 << 20
 class LogFolder:
     """A folder of static files. Every write is atomic; `sync` makes new names durable."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, mode: int = 0o777) -> None:
+        """Name a folder; it is made, with this mode less the umask, when it is first held."""
         self.path = folder
+        self._mode = mode
         self._touched: set[Path] = set()
 
     def read(self, name: str) -> bytes:
@@ -38,8 +40,11 @@ class LogFolder:
             raise StoreError(f"the log's file {name} cannot be read.") from error
 
     def exists(self, name: str) -> bool:
-        """Whether a file is there."""
-        return (self.path / name).exists()
+        """Whether a file is there. Raises StoreError when that cannot be seen."""
+        try:
+            return (self.path / name).exists()
+        except OSError as error:
+            raise StoreError(f"the log's file {name} cannot be looked for.") from error
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file, replacing what was there.
@@ -67,35 +72,56 @@ class LogFolder:
         self._touched.add(path.parent)
 
     def sync(self) -> None:
-        """Make the names of all files written since the last call durable."""
+        """Make the names of all files written since the last call durable.
+
+        Raises:
+            StoreError: The disk does not take it.
+        """
         folders = {parent for path in self._touched for parent in (path, *path.parents)}
         for folder in sorted(item for item in folders if item.is_relative_to(self.path)):
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
             try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+                descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+            except OSError as error:
+                raise StoreError(
+                    f"the log's folder cannot be made durable ({error.strerror}).",
+                    hint="Look at the disk, then see what the log holds before trying again.",
+                ) from error
         self._touched.clear()
 
     @contextmanager
-    def only_writer(self, *, wait: bool = False) -> Iterator[None]:
+    def only_writer(self, *, wait: bool = False, lock: str = ".lock") -> Iterator[None]:
         """Hold the folder against other writers.
 
         Args:
             wait: Wait for another writer to end, instead of refusing.
+            lock: Name of the file that is locked; whoever uses another name is not held up.
 
         Raises:
             ConflictError: Another writer holds it.
+            StoreError: The folder cannot be made or locked.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=self._mode)
+            descriptor = os.open(self.path / lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreError(
+                f"the folder {self.path} cannot be written ({error.strerror})."
+            ) from error
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except OSError as error:
+            except BlockingIOError as error:
                 raise ConflictError(
                     f"another process writes to the log in {self.path}.",
                     hint="A log has one writer at a time.",
+                ) from error
+            except OSError as error:
+                raise StoreError(
+                    f"the folder {self.path} cannot be locked ({error.strerror})."
                 ) from error
             yield
         finally:

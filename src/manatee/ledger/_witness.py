@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,7 +75,7 @@ class Witness:
         """
         if signer.algorithm != COSIGNATURE:
             raise MalformedError("a witness's key must be of type 4.")
-        self._files = LogFolder(folder)
+        self._folder = folder
         self._signer = signer
         self._logs = dict(logs)
         self._clock = clock
@@ -106,9 +104,9 @@ class Witness:
             return _refusal(403, error.message)
         if old_size > checkpoint.size:
             return _refusal(400, "the old size is larger than the checkpoint's.")
-        with self._held(checkpoint.origin) as name:
+        with self._held(checkpoint.origin) as (files, name):
             # 3. from the very tree that was cosigned last
-            last = self._last(name, checkpoint.origin)
+            last = self._last(files, name, checkpoint.origin)
             if old_size != last.size:
                 return WitnessAnswer(409, f"{last.size}\n".encode(), SIZE_TYPE)
             # 4. grown by appending alone
@@ -117,16 +115,16 @@ class Witness:
             except LedgerError as error:
                 return _refusal(422, error.message)
             # 5. remember, then sign
-            self._files.write(name, signed.encode())
-            self._files.sync()
+            files.write(name, signed.encode())
+            files.sync()
         moment = int(self._clock().timestamp())
         return WitnessAnswer(200, cosign(signed, self._signer, moment=moment).line().encode())
 
-    def _last(self, name: str, origin: str) -> Checkpoint:
-        if not self._files.exists(name):
+    def _last(self, files: LogFolder, name: str, origin: str) -> Checkpoint:
+        if not files.exists(name):
             return Checkpoint(origin, 0, EMPTY_ROOT)
         try:
-            found = parse_checkpoint(self._files.read(name)).checkpoint
+            found = parse_checkpoint(files.read(name)).checkpoint
         except MalformedError as error:
             raise StoreError(
                 "what this witness remembers of the log cannot be read.",
@@ -137,13 +135,12 @@ class Witness:
         return found
 
     @contextmanager
-    def _held(self, origin: str) -> Iterator[str]:
-        """Hold one log's memory: looking and remembering must be one step."""
+    def _held(self, origin: str) -> Iterator[tuple[LogFolder, str]]:
+        """Hold one log's memory: looking and remembering must be one step.
+
+        Each request has a `LogFolder` of its own, which no other thread syncs.
+        """
         name = f"{hashlib.sha256(origin.encode()).hexdigest()}.checkpoint"
-        self._files.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = os.open(self._files.path / f".{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield name
-        finally:
-            os.close(lock)
+        files = LogFolder(self._folder, mode=0o700)
+        with files.only_writer(wait=True, lock=f".{name}.lock"):
+            yield files, name

@@ -99,6 +99,18 @@ class TreeWriter:
         """Return the root over all entries so far."""
         return self._range.root()
 
+    def check(self, root: bytes) -> None:
+        """Check, before anything is appended, that the right edge is what was signed.
+
+        Raises:
+            LedgerError: The tiles do not give `root`, or the last entries not their tile.
+        """
+        hint = "Put back the files from a mirror; nothing may be appended to a broken log."
+        if self.root() != root:
+            raise LedgerError("the log's files do not give the root of its checkpoint.", hint=hint)
+        if b"".join(map(leaf_hash, self._entries)) != bytes(self._edges.get(0, b"")):
+            raise LedgerError("a bundle of entries is not what its tile was made of.", hint=hint)
+
     def append(self, entry: bytes) -> None:
         """Add one entry; full tiles are written at once.
 

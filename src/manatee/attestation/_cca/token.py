@@ -28,7 +28,6 @@ EAT_CWT = 263
 PLATFORM = 44234
 REALM = 44241
 ALGORITHMS = (-7, -35, -36)
-MAX_TOKEN_BYTES = 16 << 10
 MAX_CONFIG_BYTES = 1024
 MAX_KEY_BYTES = 256
 _SECURED = range(0x3000, 0x3100)
@@ -87,10 +86,8 @@ def parse_token(data: bytes) -> CcaToken:
     Raises:
         MalformedError: It is not one, of an unknown profile, or has unknown members.
     """
-    if len(data) > MAX_TOKEN_BYTES:
-        raise MalformedError(f"a CCA token has at most {MAX_TOKEN_BYTES} bytes.")
     platform, realm = (
-        read_sign1(item, algorithms=ALGORITHMS, tagged=None) for item in _both(decode(data))
+        read_sign1(item, algorithms=ALGORITHMS, tagged=True) for item in _both(decode(data))
     )
     own, theirs = _claims(platform.payload, "platform"), _claims(realm.payload, "realm")
     profile = _profiles(own, theirs)

@@ -1,1 +1,1 @@
-"""NVIDIA GPUs."""
+"""NVIDIA GPUs: measurement reports, their certificates and NVIDIA's reference manifests."""

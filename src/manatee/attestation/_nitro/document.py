@@ -10,9 +10,6 @@ from manatee.attestation._cose import Sign1, read_sign1
 from manatee.errors import MalformedError
 
 ES384 = -35
-MAX_PAYLOAD_BYTES = 16 << 10
-MAX_DOCUMENT_BYTES = MAX_PAYLOAD_BYTES + 256
-"""A payload, two headers and a signature."""
 MAX_DOCUMENT_CERTIFICATE_BYTES = 1024
 MAX_USER_DATA_BYTES = 512
 MAX_NONCE_BYTES = 512
@@ -56,10 +53,8 @@ def parse_document(data: bytes) -> tuple[NitroDocument, Sign1]:
     Raises:
         MalformedError: It is not one.
     """
-    if len(data) > MAX_DOCUMENT_BYTES:
-        raise MalformedError(f"a Nitro document has at most {MAX_DOCUMENT_BYTES} bytes.")
-    sign1 = read_sign1(data, algorithms=(ES384,), tagged=None)
-    fields = decode(sign1.payload, max_bytes=MAX_PAYLOAD_BYTES)
+    sign1 = read_sign1(data, algorithms=(ES384,))
+    fields = decode(sign1.payload)
     if not isinstance(fields, dict) or not _REQUIRED <= set(fields) <= _REQUIRED | _OPTIONAL:
         raise MalformedError("a Nitro document lacks a member or has an unknown one.")
     if fields["digest"] != "SHA384":

@@ -152,8 +152,6 @@ def _first_path(
 
 def _check_amd(path: Path) -> None:
     """Check what AMD says of its certificates and general paths do not ask."""
-    if len(path.certificates) != 3:
-        raise AppraisalRefusedError("AMD's path has three certificates: leaf, ASK or ASVK, ARK.")
     for certificate in path.certificates:
         scheme = certificate.signature_algorithm_parameters
         if not isinstance(scheme, padding.PSS) or not isinstance(

@@ -113,6 +113,4 @@ def read_endorsed(certificate: x509.Certificate) -> Endorsed:
     )
     if chip is not None and len(endorsed.chip) not in _CHIP_BYTES.get(endorsed.product, (8, 64)):
         raise MalformedError("an AMD certificate's chip identifier has the wrong length.")
-    if fleet is not None and not endorsed.fleet:
-        raise MalformedError("an AMD certificate's fleet has no name.")
     return endorsed

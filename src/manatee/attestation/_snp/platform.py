@@ -97,8 +97,7 @@ def appraise_platform(
         check(
             "signing-key",
             "Kind of signing key is accepted",
-            endorsed.signing_key == report.signing_key
-            and report.signing_key in allowed.signing_keys,
+            report.signing_key in allowed.signing_keys,
             good=f"signed by a {report.signing_key.upper()}",
             bad=f"signed by a {report.signing_key.upper()}, which your conditions do not name",
         ),

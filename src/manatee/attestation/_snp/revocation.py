@@ -54,9 +54,9 @@ def _is_in_force(path: Path, data: bytes, at: datetime) -> bool | None:
             padding.PSS(padding.MGF1(_HASH), _HASH.digest_size),
             _HASH,
         )
-        for certificate in path.certificates[:-1]:
+        for certificate in path.certificates[1:]:  # what the root issued, itself included
             serial = certificate.serial_number
-            if serial and found.get_revoked_certificate_by_serial_number(serial) is not None:
+            if found.get_revoked_certificate_by_serial_number(serial) is not None:
                 raise AppraisalRefusedError("AMD revoked a certificate of this path.")
         begins, ends = found.last_update_utc, found.next_update_utc
     except InvalidSignature as error:

@@ -22,6 +22,7 @@ from manatee.attestation._interface import (
 from manatee.attestation._reference import ReferenceValues
 from manatee.attestation._tokens.jwt import (
     Token,
+    member,
     need,
     read_times,
     read_token,
@@ -46,15 +47,24 @@ NONCE_LENGTHS = range(10, 75)
 """Characters a nonce may have (Google, "Confidential Space: connect to external resources")."""
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_TIERS = {
+    "GCP_INTEL_TDX": Tier.HARDWARE,
+    "GCP_AMD_SEV_SNP": Tier.HARDWARE,
+    "GCP_AMD_SEV": Tier.HARDWARE_VTPM,
+    "GCP_AMD_SEV_ES": Tier.HARDWARE_VTPM,
+}
+"""Plain SEV encrypts memory without protecting its integrity, and its host's vTPM attests it."""
+
 NOTHING_ALLOWED = ConfidentialSpaceReference(audience="", support_attributes=(), hardware_models=())
 
 
 class ConfidentialSpaceVerifier:
-    """Appraises Confidential Space tokens; tier HARDWARE, on Google's word for the hardware.
+    """Appraises Confidential Space tokens; the tier follows Google's word for the hardware.
 
     Checked: chain or published key, signature, times, issuer, audience, that production
-    Confidential Space ran on an accepted machine without a debugger, service account, binding (in
-    the one nonce) and the container image.
+    Confidential Space ran on an accepted machine without a debugger, that nobody overrode the
+    container's command or environment, service account, project, binding (in the one nonce) and
+    the container image.
     """
 
     kind = KIND
@@ -96,6 +106,7 @@ class ConfidentialSpaceVerifier:
             KIND, measurements, reference_values, required=("image-digest",)
         )
         accounts = texts_member(claims, "google_service_accounts")
+        project = text_member(claims, "submods", "gce", "project_id")
         checks: tuple[Check, ...] = (
             check(
                 "allowed-kind",
@@ -164,6 +175,20 @@ class ConfidentialSpaceVerifier:
                 bad="debugging is on, or the token does not say",
             ),
             check(
+                "overrides",
+                "Container runs as its image says",
+                _as_the_image_says(claims, allowed.environment_overrides),
+                good="neither command nor environment was overridden, beyond what you accept",
+                bad="whoever started the machine changed the command or the environment",
+            ),
+            check(
+                "project",
+                "Machine runs in a project you accept",
+                allowed.project_ids is None or (bool(project) and project in allowed.project_ids),
+                good="as your conditions say",
+                bad="its project is not on your list",
+            ),
+            check(
                 "service-account",
                 "Workload runs as an account you accept",
                 allowed.service_accounts is None
@@ -189,7 +214,18 @@ class ConfidentialSpaceVerifier:
             platform=model,
             details=claims,
         )
-        return AttestationResult(KIND, Tier.HARDWARE, found if signed else None, checks)
+        tier = _TIERS.get(model, Tier.SOFTWARE_TPM)
+        return AttestationResult(KIND, tier, found if signed else None, checks)
+
+
+def _as_the_image_says(claims: dict[str, Any], names: tuple[str, ...]) -> bool:
+    """Whether command and environment are the image's, but for environment variables named."""
+    environment = member(claims, "submods", "container", "env_override")
+    if environment is not None and not isinstance(environment, dict):
+        return False
+    return not member(claims, "submods", "container", "cmd_override") and (
+        set(environment or ()) <= set(names)
+    )
 
 
 def _nonce(claims: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from manatee.attestation._interface import (
     AttestationResult,
     Check,
     Claims,
+    Mark,
     check,
     first_refusal,
 )
@@ -49,6 +50,15 @@ _MEASURED = {
     "host-data": "x-ms-sevsnpvm-hostdata",
     "id-key-digest": "x-ms-sevsnpvm-idkeydigest",
 }
+_NO_DEBUGGER = {
+    "x-ms-azurevm-debuggersdisabled": True,
+    "x-ms-azurevm-bootdebug-enabled": False,
+    "x-ms-azurevm-kerneldebug-enabled": False,
+    "x-ms-azurevm-hypervisordebug-enabled": False,
+    "x-ms-azurevm-testsigning-enabled": False,
+}
+"""What Azure read in the log of the VM's boot, beside what the hardware says."""
+
 _HEX = re.compile(r"([0-9a-f]{2})+")
 
 
@@ -58,6 +68,12 @@ class MaaVerifier:
     Everything about the hardware is read in `x-ms-isolation-tee` and nowhere else. The binding is
     the nonce the guest gave with its request (`x-ms-runtime`, `client-payload`, `nonce`). A `jku`
     may stand in the header, as in real tokens; it must be the issuer's own and is never fetched.
+
+    The launch measurement is that of Azure's firmware, which all its confidential VMs share. It
+    says nothing of the operating system or the executor above, and the token carries no registers
+    that would. So `runtime_digest` is None, and whoever needs to know the runtime must refuse:
+    accepted means a confidential VM of Azure in good order, of unknown content. Evidence of the
+    kind `azure-cvm`, with the VM's own quote, measures the guest.
     """
 
     kind = KIND
@@ -96,13 +112,13 @@ class MaaVerifier:
             for name, claim in _MEASURED.items()
             if _HEX.fullmatch(value := text_member(claims, _TEE, claim))
         }
-        debug = member(claims, _TEE, "x-ms-sevsnpvm-is-debuggable") is not False
+        debug = member(claims, _TEE, "x-ms-sevsnpvm-is-debuggable") is not False or any(
+            claims.get(name) is not wanted for name, wanted in _NO_DEBUGGER.items()
+        )
         migration = member(claims, _TEE, "x-ms-sevsnpvm-migration-allowed") is not False
         vmpl = member(claims, _TEE, "x-ms-sevsnpvm-vmpl")
         status = text_member(claims, _TEE, "x-ms-compliance-status")
-        runtime, image = match_image(
-            KIND, measurements, reference_values, required=("measurement",)
-        )
+        _, image = match_image(KIND, measurements, reference_values, required=("measurement",))
         floor = allowed.minimum_svn
         checks: tuple[Check, ...] = (
             check(
@@ -163,6 +179,14 @@ class MaaVerifier:
                 bad="debugging is on, or the token does not say",
             ),
             check(
+                "secure-boot",
+                "Guest booted securely",
+                claims.get("secureboot") is True
+                and member(claims, _TEE, "x-ms-runtime", "vm-configuration", "secure-boot") is True,
+                good="secure boot is on, by the log of the boot and by the VM's configuration",
+                bad="secure boot is off, or the token does not say",
+            ),
+            check(
                 "migration",
                 "Guest cannot be migrated",
                 not migration,
@@ -183,10 +207,16 @@ class MaaVerifier:
                 good="the client's nonce is the hash of purpose, audience, nonce, job and key",
                 bad="the client's nonce is not what this session expects",
             ),
-            image,
+            check(
+                "firmware",
+                "Azure's firmware is one you know",
+                image.mark is Mark.PASSED,
+                good="its measurement is among the reference values; the guest is not measured",
+                bad="its measurement is not among the reference values",
+            ),
         )
         found = Claims(
-            runtime_digest=runtime,
+            runtime_digest=None,
             debug=debug,
             migration=migration,
             issued_at=times.issued,

@@ -37,6 +37,7 @@ ALGORITHM = "ES384"
 MAX_GPUS = 16
 NOTHING_ALLOWED = NrasReference(issuers=(), hardware_models=())
 _SUCCESS = (
+    "x-nvidia-gpu-attestation-report-parsed",
     "x-nvidia-gpu-attestation-report-signature-verified",
     "x-nvidia-gpu-attestation-report-nonce-match",
     "x-nvidia-gpu-attestation-report-cert-chain-fwid-match",
@@ -47,6 +48,7 @@ _SUCCESS = (
     "x-nvidia-gpu-vbios-rim-signature-verified",
     "x-nvidia-gpu-vbios-rim-version-match",
     "x-nvidia-gpu-vbios-rim-measurements-available",
+    "x-nvidia-gpu-vbios-index-no-conflict",
 )
 """Claims that must all be true of every GPU."""
 
@@ -88,6 +90,7 @@ class NrasVerifier:
             for token in (overall, *gpus.values())
         )
         models = sorted(text_member(token.claims, "hwmodel") for token in gpus.values())
+        devices = [text_member(token.claims, "ueid") for token in gpus.values()]
         debug = any(token.claims.get("dbgstat") != "disabled" for token in gpus.values())
         checks: tuple[Check, ...] = (
             check(
@@ -155,6 +158,13 @@ class NrasVerifier:
                 ),
                 good=", ".join(models),
                 bad="a GPU's model is not on your list",
+            ),
+            check(
+                "devices",
+                "Every token is another GPU's",
+                all(devices) and len(set(devices)) == len(devices),
+                good=f"{len(devices)} GPU(s)",
+                bad="a GPU stands twice, or a token does not say which it is of",
             ),
             check(
                 "debug",

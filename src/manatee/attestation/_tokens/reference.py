@@ -12,6 +12,9 @@ class ConfidentialSpaceReference(Record, frozen=True, kw_only=True):
         support_attributes: All of these must be claimed; a debug image has none.
         hardware_models: `hwmodel` values accepted.
         service_accounts: One of these must be claimed; None: not looked at.
+        project_ids: Projects the machine may run in; None: not looked at.
+        environment_overrides: Names of environment variables that whoever started the machine may
+            have set; the image's own command can never be overridden.
     """
 
     audience: str
@@ -19,10 +22,15 @@ class ConfidentialSpaceReference(Record, frozen=True, kw_only=True):
     support_attributes: tuple[str, ...] = ("STABLE",)
     hardware_models: tuple[str, ...] = ("GCP_INTEL_TDX", "GCP_AMD_SEV_SNP")
     service_accounts: tuple[str, ...] | None = None
+    project_ids: tuple[str, ...] | None = None
+    environment_overrides: tuple[str, ...] = ()
 
 
 class MaaReference(Record, frozen=True, kw_only=True):
     """Conditions for Microsoft Azure Attestation tokens.
+
+    These tokens measure Azure's firmware, which all its confidential VMs share, and not the
+    guest: no image can give them a runtime, and no key is released on them alone.
 
     Attributes:
         issuers: Exact issuer addresses accepted, each with its keys as `jwks/<issuer>`.

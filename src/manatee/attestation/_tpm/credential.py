@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 
 from manatee.attestation._tpm.public import HASHES, TpmPublic
-from manatee.errors import AppraisalRefusedError
+from manatee.errors import AppraisalRefusedError, MalformedError
 
 _IDENTITY = b"IDENTITY\0"
 _STORAGE = b"STORAGE"
@@ -49,6 +49,7 @@ def make_credential(endorsement: TpmPublic, name: bytes, secret: bytes) -> Crede
 
     Raises:
         AppraisalRefusedError: The endorsement key is none, or the secret too long or empty.
+        MalformedError: The endorsement key is an RSA key in form only.
     """
     if not endorsement.is_storage_key or endorsement.symmetric_bits not in (128, 256):
         raise AppraisalRefusedError("the endorsement key is not a storage key fixed to its TPM.")
@@ -73,7 +74,11 @@ def _rsa_seed(key: rsa.RSAPublicKey, algorithm: hashes.HashAlgorithm) -> tuple[b
     """Return a seed and what carries it: OAEP with a label that ends in a zero byte (B.4)."""
     seed = secrets.token_bytes(algorithm.digest_size)
     scheme = padding.OAEP(padding.MGF1(algorithm), algorithm, _IDENTITY)
-    return seed, key.encrypt(seed, scheme)
+    try:
+        return seed, key.encrypt(seed, scheme)
+    except ValueError as error:
+        # a modulus that is no product of odd primes, which nobody's TPM would certify
+        raise MalformedError("the endorsement key encrypts nothing.") from error
 
 
 def _ecc_seed(

@@ -87,6 +87,10 @@ def test_a_megabyte_is_not_read() -> None:
         decode(b"\x5a\x00\x0f\xff\xfb" + bytes(1 << 20))
     with pytest.raises(MalformedError, match="more items"):
         decode(b"\x99\x10\x00" + bytes(4096))
+    half = b"\x99\x05\x00" + bytes(0x500)
+    assert decode(b"\x81" + half) == [[0] * 0x500]
+    with pytest.raises(MalformedError, match="too many items"):
+        decode(b"\x82" + half * 2)
 
 
 @given(st.binary(max_size=300))
@@ -100,7 +104,7 @@ def test_random_bytes_give_a_value_or_our_error(data: bytes) -> None:
 @given(st.binary(max_size=400))
 def test_random_bytes_are_no_cose_signature(data: bytes) -> None:
     with pytest.raises(MalformedError):
-        read_sign1(data, algorithms=(-35,), tagged=None)
+        read_sign1(data, algorithms=(-35,))
 
 
 @given(st.binary(max_size=70_000))

@@ -153,6 +153,8 @@ class Forge:
         self.swapped = False
         self.wrapped = False
         self.wrapper: list[Any] = [263]
+        self.sign1_tag: int | None = 18
+        self.beside: dict[Any, Any] = {}
         self.cose_key = False
 
     def _realm_key(self) -> bytes:
@@ -189,13 +191,13 @@ class Forge:
             for item in (platform, realm)
         )
         tokens = (
-            sign1(encode(own), self.platform_key, tag=18),
+            sign1(encode(own), self.platform_key, tag=self.sign1_tag),
             sign1(encode(theirs), self.signer, tag=18),
         )
         if self.swapped:
             tokens = tokens[1], tokens[0]
         own, theirs = ([*self.wrapper, item] if self.wrapped else item for item in tokens)
-        return encode(Tagged(self.tag, {44234: own, 44241: theirs}))
+        return encode(Tagged(self.tag, {44234: own, 44241: theirs, **self.beside}))
 
     def look(self, **members: Any) -> AttestationResult:
         given = references(spki(self.platform_key.public_key()), "05" * 32, "01" * 32, **members)
@@ -267,6 +269,15 @@ def test_a_collection_that_is_neither_of_the_two_is_malformed(
         parse_token(forge.make())
 
 
+@pytest.mark.parametrize("beside", [{44258: [601, b""]}, {"x": 1}, {1: 1}])
+def test_a_collection_of_more_than_both_tokens_is_malformed(
+    forge: Forge, beside: dict[Any, Any]
+) -> None:
+    forge.beside = beside
+    with pytest.raises(MalformedError):
+        parse_token(forge.make())
+
+
 def test_firmware_is_asked_where_it_is_listed(forge: Forge) -> None:
     key = spki(forge.platform_key.public_key())
 
@@ -283,7 +294,15 @@ def test_firmware_is_asked_where_it_is_listed(forge: Forge) -> None:
     assert failed(forge.look(cca=listing("03" * 32))) == ["firmware"]
 
 
-@pytest.mark.parametrize("pinned", [b"", b"0", b"no key", bytes(91)])
+UNKNOWN_CURVE = (
+    ec.derive_private_key(1, ec.SECP256R1())
+    .public_key()
+    .public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    .replace(bytes.fromhex("2a8648ce3d030107"), bytes.fromhex("2a8648ce3d03017f"))
+)
+
+
+@pytest.mark.parametrize("pinned", [b"", b"0", b"no key", bytes(91), UNKNOWN_CURVE])
 def test_a_pinned_key_that_is_none_is_malformed(forge: Forge, pinned: bytes) -> None:
     given = CcaReference(platform_keys=(to_base64(pinned),), implementation_ids=("01" * 32,))
     with pytest.raises(MalformedError):
@@ -319,6 +338,12 @@ def test_conditions_keys_platforms_and_images_are_asked(forge: Forge) -> None:
     elsewhere = CcaReference(platform_keys=(key,), implementation_ids=())
     assert failed(forge.look(cca=elsewhere)) == ["platform"]
     assert failed(forge.look(images=())) == ["image"]
+
+
+def test_a_platform_token_without_its_tag_is_malformed(forge: Forge) -> None:
+    forge.sign1_tag = None
+    with pytest.raises(MalformedError):
+        parse_token(forge.make())
 
 
 def test_swapped_tokens_are_malformed(forge: Forge) -> None:
@@ -384,6 +409,16 @@ def test_a_realm_token_out_of_bounds_is_malformed(forge: Forge, realm: dict[Any,
         parse_token(forge.make())
 
 
+GENERATOR = ec.derive_private_key(1, ec.SECP256R1()).public_key().public_numbers()
+POINT = encode(
+    {1: 2, -1: 1, -2: GENERATOR.x.to_bytes(32, "big"), -3: GENERATOR.y.to_bytes(32, "big")}
+)
+
+
+def test_a_realm_key_is_a_point_of_its_curve() -> None:
+    assert realm_key(POINT).public_numbers() == GENERATOR
+
+
 @pytest.mark.parametrize(
     "key",
     [
@@ -393,6 +428,7 @@ def test_a_realm_token_out_of_bounds_is_malformed(forge: Forge, realm: dict[Any,
         b"\xa0",
         encode({1: 1}),
         encode({1: 2, -1: 9}),
+        POINT.replace(b"\xa4\x01\x02", b"\xa4\x01\x01"),  # an octet key pair
         encode({1: 2, -1: 2, -2: bytes(48), -3: bytes(48)}),
     ],
 )

@@ -167,6 +167,12 @@ def test_what_is_no_report_is_malformed(change: Callable[[bytes], bytes]) -> Non
         look(data, leaf_der("milan-vcek.pem"), AT["milan-report"])
 
 
+@pytest.mark.parametrize("size", [0, 1, 1183, 1185, 1184 + (1 << 20)])
+def test_the_length_is_looked_at_first(size: int) -> None:
+    with pytest.raises(MalformedError, match="1184 bytes"):
+        parse_report(report_bytes("milan-report").ljust(size, b"\0")[:size])
+
+
 @pytest.mark.parametrize("file", ["milan-azure-vcek-badsig-1.der", "milan-azure-vcek-badsig-2.der"])
 def test_a_vcek_that_amd_did_not_sign_is_refused(file: str) -> None:
     result = look(report_bytes("milan-azure-report"), leaf_der(file), AT["milan-azure-report"])

@@ -146,6 +146,23 @@ def test_of_many_certificates_the_one_for_this_chip_and_tcb_is_found() -> None:
     assert failed(Forge(more=others).look()) == []
 
 
+def test_others_certificates_do_not_crowd_out_the_one_that_fits() -> None:
+    others = tuple(vcek(x4=bytes([number]) * 64) for number in range(12))
+    crowded = Forge(leaf=others[0], more=(*map(der, others[1:]), der(vcek())))
+    assert failed(crowded.look()) == []
+
+
+def test_the_reported_tcb_itself_reaches_the_floor() -> None:
+    places = {0x180: bytes([10, 0, 0, 0, 0, 0, 26, 27])}  # below what ran at launch
+    assert failed(Forge(places, leaf=vcek(x3_3=b"\x02\x01\x1a")).look()) == ["tcb"]
+
+
+def test_no_tcb_is_reported_that_does_not_run() -> None:
+    places = {0x180: bytes([10, 0, 0, 0, 0, 0, 28, 27])}
+    result = Forge(places, leaf=vcek(x3_3=b"\x02\x01\x1c")).look()
+    assert failed(result) == ["tcb-consistent"]
+
+
 def test_a_certificate_issued_anew_does_not_confuse() -> None:
     # the same chip, TCB and names, over another key: only a signature tells them apart
     imposter = vcek(key=ec.generate_private_key(ec.SECP384R1()))
@@ -231,7 +248,7 @@ def test_a_list_of_another_issuer_says_nothing() -> None:
         {0x208: b"\1"},
         {0x29F: b"\1"},
         {0x00: b"\3", 0x1F8: b"\1"},  # a field of version 5
-        {0x00: b"\2", 0x188: b"\1"},  # a field of version 3
+        {0x00: b"\2", 0x188: b"\1\0\0", 0x1F8: bytes(16)},  # a field of version 3
         {0x182: b"\1"},  # reserved in Genoa's TCB
         {0x38 + 3: b"\1"},
         {0x1E0 + 3: b"\1"},

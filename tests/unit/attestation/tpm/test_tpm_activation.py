@@ -18,7 +18,7 @@ from manatee.attestation._tpm.credential import kdf_a, kdf_e, make_credential
 from manatee.attestation._tpm.public import parse_public
 from manatee.attestation._tpm.quote import check_not_before as not_before
 from manatee.attestation._tpm.quote import parse_attest
-from manatee.errors import AppraisalRefusedError
+from manatee.errors import AppraisalRefusedError, MalformedError
 from manatee.records import Tier, to_base64
 
 
@@ -192,6 +192,12 @@ def test_no_credential_is_made_for_a_key_that_is_not_an_endorsement_key(
     area = tpm_bytes.EK_PUBLIC[:4] + tpm_bytes.number(attributes, 4) + tpm_bytes.EK_PUBLIC[8:]
     with pytest.raises(AppraisalRefusedError):
         make_credential(parse_public(area), bytes(34), b"secret")
+
+
+def test_no_credential_is_made_for_an_rsa_key_in_form_only(tpm_bytes: Any) -> None:
+    even = tpm_bytes.EK_PUBLIC[:-1] + b"\0"  # an even modulus, which nothing can be encrypted to
+    with pytest.raises(MalformedError):
+        make_credential(parse_public(even), bytes(34), b"secret")
 
 
 @pytest.mark.parametrize("secret", [b"", bytes(33)])
