@@ -186,7 +186,9 @@ class KeyBroker:
 
     def _deny(self, request: ReleaseRequest, check: str, reasons: tuple[str, ...]) -> None:
         """Log a refusal with its reasons: they are the provider's, and go no further."""
-        decision = self._decision(request, outcome="denied", check=check, reasons=reasons)
+        decision = self._decision(
+            request, at=self._clock(), outcome="denied", check=check, reasons=reasons
+        )
         self._decisions.publish(self._store.log(decision, reasons).seq)
         self._log("key_denied", {"check": check, "job_digest": request.job_digest})
 
@@ -263,6 +265,7 @@ class KeyBroker:
                 now=at.timestamp(),
                 decision=self._decision(
                     request,
+                    at=at,  # the moment that the answer states, or the two would disagree
                     outcome="released",
                     tier=result.tier.value,
                     reasons=decided.reasons,
@@ -361,6 +364,7 @@ class KeyBroker:
         self,
         request: ReleaseRequest,
         *,
+        at: datetime,
         outcome: str,
         check: str = "",
         tier: str = "",
@@ -370,7 +374,7 @@ class KeyBroker:
         """Return the log's entry. Reasons stand in it by their digest: the log may be public."""
         return canonical_json(
             {
-                "at": timestamp(self._clock()),
+                "at": timestamp(at),
                 "broker_id": self.broker_id,
                 "outcome": outcome,
                 "check": check,

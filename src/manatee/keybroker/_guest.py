@@ -14,6 +14,7 @@ from manatee.attestation import (
     Mark,
     ReferenceValues,
     appraise,
+    max_payload_bytes,
 )
 from manatee.errors import (
     AppraisalRefusedError,
@@ -22,7 +23,7 @@ from manatee.errors import (
     ManateeError,
 )
 from manatee.policy import EvidenceFacts
-from manatee.records import MAX_EVIDENCE_BYTES, Evidence
+from manatee.records import Evidence
 
 ADVISORY_KINDS = frozenset({"intel-tdx"})
 """Kinds of evidence whose vendor names open advisories: for them, none is an answer."""
@@ -108,7 +109,7 @@ def _appraised(
     *,
     max_age_seconds: int,
 ) -> AttestationResult:
-    if len(evidence.payload) > MAX_EVIDENCE_BYTES * 4 // 3 + 4:
+    if len(evidence.payload) > max_payload_bytes(evidence.media_type) * 4 // 3 + 4:
         raise KeyDeniedError("evidence", "the evidence is too large.")
     try:
         result = appraise(

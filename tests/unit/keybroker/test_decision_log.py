@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sqlite3
 import stat
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -263,6 +265,17 @@ def test_every_decision_is_in_the_transparency_log_and_a_crash_before_it_is_made
     assert said["job_digest"] == place.job_digest
     with pytest.raises(LedgerError):
         verify_log_proof(answer.log_proof.encode(), entry + b" ", trust)
+
+
+def test_the_logged_moment_is_the_answers_even_if_the_clock_moves_between(tmp_path: Path) -> None:
+    place = Installation(tmp_path)
+    broker = place.broker()
+    asked = place.ask(broker)
+    started = place.clock()
+    ticks = itertools.count()
+    broker._clock = lambda: started + timedelta(seconds=next(ticks))
+    answer = broker.release(asked.body())
+    assert json.loads(unbase64(answer.decision))["at"] == answer.decided_at
 
 
 def test_reasons_are_for_the_provider_and_leave_only_their_digest(tmp_path: Path) -> None:
