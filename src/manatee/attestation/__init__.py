@@ -18,7 +18,13 @@ from manatee.attestation._interface import (
     not_applicable,
 )
 from manatee.attestation._reference import GuestImage, ReferenceValues
-from manatee.attestation._registry import appraise, register_verifier, verifier_of, verifiers
+from manatee.attestation._registry import (
+    appraise,
+    max_payload_bytes,
+    register_verifier,
+    verifier_of,
+    verifiers,
+)
 from manatee.attestation._simulated import SimulatedClaims, SimulatedDevice, SimulatedVerifier
 from manatee.attestation._tpm.certified import certified_by
 from manatee.attestation._tpm.credential import make_credential
@@ -55,6 +61,7 @@ __all__ = [
     "certified_by",
     "check",
     "make_credential",
+    "max_payload_bytes",
     "not_applicable",
     "parse_tpm_public",
     "register_verifier",

@@ -123,7 +123,10 @@ class AttestationResult:
 
 
 class Verifier(Protocol):
-    """Appraises one kind of evidence. Opens no file and no connection; time is an argument."""
+    """Appraises one kind of evidence. Opens no file and no connection; time is an argument.
+
+    A verifier may state `max_payload_bytes`; without it the callers' 64 KiB hold.
+    """
 
     kind: str
     media_type: str

@@ -18,7 +18,7 @@ from manatee.attestation._tokens.maa import MaaVerifier
 from manatee.attestation._tokens.nras import NrasVerifier
 from manatee.attestation._tpm.verifier import TpmVerifier
 from manatee.errors import AppraisalRefusedError, AttestationError
-from manatee.records import Evidence
+from manatee.records import MAX_EVIDENCE_BYTES, Evidence
 
 _VERIFIERS: dict[str, Verifier] = {}
 
@@ -63,6 +63,12 @@ def verifier_of(evidence: Evidence) -> Verifier:
     if verifier is None:
         raise AppraisalRefusedError("[kind] no verifier is registered for this evidence.")
     return verifier
+
+
+def max_payload_bytes(media_type: str) -> int:
+    """Return how large evidence of a media type may be: what its verifier says, or 64 KiB."""
+    verifier = _VERIFIERS.get(media_type)
+    return int(getattr(verifier, "max_payload_bytes", MAX_EVIDENCE_BYTES))
 
 
 def appraise(

@@ -13,12 +13,12 @@ from manatee.attestation import (
     ExpectedBinding,
     ReferenceValues,
     Verifier,
+    max_payload_bytes,
     verifiers,
 )
 from manatee.attestation._expected import REPORT_DATA_BYTES
 from manatee.errors import AppraisalRefusedError, InputError, MalformedError
 from manatee.records import (
-    MAX_EVIDENCE_BYTES,
     Evidence,
     parse_json,
     read_record,
@@ -87,8 +87,9 @@ def read_evidence(path: Path, kind: str) -> Evidence:
             if evidence.media_type != verifier.media_type:
                 raise AppraisalRefusedError("[kind] the evidence is of another kind than you say.")
             return evidence
-    if len(data) > MAX_EVIDENCE_BYTES:
-        raise MalformedError(f"evidence has at most {MAX_EVIDENCE_BYTES} bytes.")
+    at_most = max_payload_bytes(verifier.media_type)
+    if len(data) > at_most:
+        raise MalformedError(f"evidence of this kind has at most {at_most} bytes.")
     raw = data.strip() if "+jwt" in verifier.media_type else data
     return Evidence(media_type=verifier.media_type, payload=to_base64(raw))
 

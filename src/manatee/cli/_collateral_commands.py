@@ -10,19 +10,21 @@ from typing import Annotated
 import typer
 
 from manatee._clock import system_clock, timestamp
-from manatee.cli._attest_input import read_file, read_moment
+from manatee.cli._attest_input import read_evidence, read_file, read_moment
 from manatee.cli._options import Output
 from manatee.cli._output import Format, print_json, print_rows
 from manatee.collateral import (
     AMD_KDS,
     INTEL_CERTIFICATES,
     INTEL_PCS,
+    NVIDIA_OCSP,
     NVIDIA_RIM,
     Collateral,
     Downloader,
     Item,
     ItemKind,
     fetch_amd,
+    fetch_gpu,
     fetch_intel,
     fetch_keys,
     fetch_rim,
@@ -32,6 +34,7 @@ from manatee.collateral import (
 from manatee.collateral._cache import Kept
 from manatee.collateral._intel import TdxParts
 from manatee.errors import InputError
+from manatee.records import unbase64
 
 commands = typer.Typer(
     help="Vendors' certificates and documents, kept for appraisal without a network.",
@@ -84,13 +87,20 @@ def _print(kept: tuple[Kept, ...], at: datetime, output: Format) -> None:
 
 @commands.command("fetch")
 def fetch(
-    what: Annotated[str, typer.Argument(help="amd (a report), intel (a quote), keys or rim.")],
+    what: Annotated[
+        str, typer.Argument(help="amd (a report), intel (a quote), gpu (reports), keys or rim.")
+    ],
     collateral: Folder,
-    file: Annotated[Path | None, typer.Option(help="SEV-SNP report or TDX quote.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="SEV-SNP report, TDX quote or GPU reports.")
+    ] = None,
     base: Annotated[str, typer.Option(help="Address of a mirror; the vendor's if not given.")] = "",
     certificates: Annotated[
         str, typer.Option(help="Address of the root's revocation list (intel).")
     ] = INTEL_CERTIFICATES,
+    responder: Annotated[
+        str, typer.Option(help="Address that answers on revocation (gpu).")
+    ] = NVIDIA_OCSP,
     product: Annotated[str, typer.Option(help="Milan, Genoa or Turin (amd).")] = "",
     address: Annotated[str, typer.Option(help="Address of the key set (keys).")] = "",
     issuer: Annotated[str, typer.Option(help="Exact issuer of the tokens (keys).")] = "",
@@ -108,24 +118,33 @@ def fetch(
             items = fetch_intel(
                 _given(file), get, base=base or INTEL_PCS, certificates=certificates
             )
+        elif what == "gpu":
+            evidence = read_evidence(_path(file), "nvidia-gpu")
+            items = fetch_gpu(
+                unbase64(evidence.payload), get, base=base or NVIDIA_RIM, responder=responder
+            )
         elif what == "keys" and address:
             items = fetch_keys(address, issuer, get)
         elif what == "rim" and identifier:
             items = fetch_rim(identifier, get, base=base or NVIDIA_RIM)
         else:
             raise InputError(
-                "say what to fetch: amd or intel with --file, keys with --address and --issuer, "
-                "or rim with --id."
+                "say what to fetch: amd, intel or gpu with --file, keys with --address and "
+                "--issuer, or rim with --id."
             )
     now = system_clock()
     source = address or base or what
     _print(cache.put(items, at=now, source=source, held=what == "keys"), now, output)
 
 
-def _given(file: Path | None) -> bytes:
+def _path(file: Path | None) -> Path:
     if file is None:
         raise InputError("--file must name the report or quote to fetch for.")
-    return read_file(file)
+    return file
+
+
+def _given(file: Path | None) -> bytes:
+    return read_file(_path(file))
 
 
 @commands.command("import")
@@ -135,7 +154,9 @@ def import_(
         str, typer.Option("--as", help="What it is: " + ", ".join([*ItemKind, "tdx-parts"]) + ".")
     ],
     collateral: Folder,
-    name: Annotated[str, typer.Option(help="Issuer of jwks, id of rim, label of crl.")] = "",
+    name: Annotated[
+        str, typer.Option(help="Issuer of jwks, id of rim, fingerprint for ocsp, label of crl.")
+    ] = "",
     output: Output = Format.TABLE,
 ) -> None:
     """Put a file into the folder, as exactly what you say it is.

@@ -10,28 +10,29 @@ from manatee.collateral._cache import Collateral
 from manatee.collateral._download import Downloader
 from manatee.collateral._intel import read_tdx_parts
 from manatee.collateral._item import Item, ItemKind
+from manatee.collateral._nvidia import NVIDIA_OCSP, NVIDIA_RIM, fetch_gpu, fetch_rim
 from manatee.collateral._read import read_item, read_items
 from manatee.collateral._vendors import (
     AMD_KDS,
     INTEL_CERTIFICATES,
     INTEL_PCS,
-    NVIDIA_RIM,
     fetch_amd,
     fetch_intel,
     fetch_keys,
-    fetch_rim,
 )
 
 __all__ = [
     "AMD_KDS",
     "INTEL_CERTIFICATES",
     "INTEL_PCS",
+    "NVIDIA_OCSP",
     "NVIDIA_RIM",
     "Collateral",
     "Downloader",
     "Item",
     "ItemKind",
     "fetch_amd",
+    "fetch_gpu",
     "fetch_intel",
     "fetch_keys",
     "fetch_rim",

@@ -34,7 +34,7 @@ _NEEDS: dict[str, frozenset[ItemKind]] = {
     "gcp-confidential-space": frozenset({ItemKind.JWKS}),
     "azure-maa": frozenset({ItemKind.JWKS}),
     "nvidia-nras": frozenset({ItemKind.JWKS}),
-    "nvidia-gpu": frozenset({ItemKind.RIM, ItemKind.CERTIFICATE, ItemKind.REVOCATION_LIST}),
+    "nvidia-gpu": frozenset({ItemKind.RIM, ItemKind.OCSP}),
 }
 """What evidence of a kind may need. Kinds not listed get everything."""
 
@@ -115,7 +115,7 @@ class Collateral:
         def data_of(kind: ItemKind) -> tuple[bytes, ...]:
             return tuple(item.data for item in given if item.kind is kind)
 
-        documents = {ItemKind.TDX_COLLATERAL, ItemKind.JWKS, ItemKind.RIM}
+        documents = {ItemKind.TDX_COLLATERAL, ItemKind.JWKS, ItemKind.RIM, ItemKind.OCSP}
         return Endorsements(
             certificates=data_of(ItemKind.CERTIFICATE),
             revocations=data_of(ItemKind.REVOCATION_LIST),

@@ -91,40 +91,52 @@ class Downloader:
             TooLargeError: The body is over `MAX_ITEM_BYTES`.
             MalformedError: The address is none, or the body is not what HTTP says it is.
         """
+        return self._send("GET", address)
+
+    def post(self, address: str, body: bytes, *, content_type: str) -> Answer:
+        """Ask a question and get its answer. Raises as `get` does."""
+        return self._send("POST", address, body, {"content-type": content_type})
+
+    def _send(
+        self,
+        method: str,
+        address: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
         import httpx
 
         if not address.startswith(self._schemes):
             raise MalformedError("collateral is fetched over https:// alone.")
         host = address.split("/")[2]
+        end = monotonic() + self._total
         try:
-            return self._stream(address, host)
+            with self._http.stream(method, address, content=body, headers=headers) as response:
+                return _read(response, address, host, end)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise AppraisalUnavailableError(
                 f"{host} did not answer ({type(error).__name__}).",
                 hint="What is in the cache stays as it was. Try again later.",
             ) from error
 
-    def _stream(self, address: str, host: str) -> Answer:
-        end = monotonic() + self._total
-        with self._http.stream("GET", address) as response:
-            if response.status_code == 404:
-                raise NotFoundError(f"{host} knows no such document.")
-            if response.status_code != 200:
-                raise AppraisalUnavailableError(
-                    f"{host} answered with HTTP status {response.status_code}.",
-                    hint="What is in the cache stays as it was. Try again later.",
-                )
-            if response.headers.get("content-encoding", "identity") != "identity":
-                # a small answer could unpack to any size
-                raise MalformedError(f"{host} sends a compressed body, which was not asked for.")
-            body = bytearray()
-            for chunk in response.iter_raw():  # as it arrives: filled chunks would hide a trickle
-                body += chunk
-                if len(body) > MAX_ITEM_BYTES:
-                    raise TooLargeError(
-                        f"{host} sends over {MAX_ITEM_BYTES} bytes; they are not read."
-                    )
-                if monotonic() > end:
-                    raise AppraisalUnavailableError(f"{host} sends too slowly.")
-            headers = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(bytes(body), headers, address)
+
+def _read(response: httpx.Response, address: str, host: str, end: float) -> Answer:
+    if response.status_code == 404:
+        raise NotFoundError(f"{host} knows no such document.")
+    if response.status_code != 200:
+        raise AppraisalUnavailableError(
+            f"{host} answered with HTTP status {response.status_code}.",
+            hint="What is in the cache stays as it was. Try again later.",
+        )
+    if response.headers.get("content-encoding", "identity") != "identity":
+        # a small answer could unpack to any size
+        raise MalformedError(f"{host} sends a compressed body, which was not asked for.")
+    body = bytearray()
+    for chunk in response.iter_raw():  # as it arrives: filled chunks would hide a trickle
+        body += chunk
+        if len(body) > MAX_ITEM_BYTES:
+            raise TooLargeError(f"{host} sends over {MAX_ITEM_BYTES} bytes; they are not read.")
+        if monotonic() > end:
+            raise AppraisalUnavailableError(f"{host} sends too slowly.")
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(bytes(body), headers, address)

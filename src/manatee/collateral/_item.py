@@ -25,6 +25,8 @@ class ItemKind(StrEnum):
     """A token issuer's keys (RFC 7517), public ones only."""
     RIM = "rim"
     """An NVIDIA reference integrity manifest, XML."""
+    OCSP = "ocsp"
+    """One answer on the revocation of one certificate (RFC 6960), DER."""
 
 
 MAX_ITEM_BYTES = 1 << 20
@@ -36,9 +38,9 @@ class Item:
 
     Attributes:
         kind: What it is.
-        name: Name of the endorsement: `jwks/<issuer>`, `intel-tdx/<fmspc>`, `rim/<id>`; for
-            certificates the SHA-256 fingerprint, for revocation lists the fingerprint of the
-            issuer's name.
+        name: Name of the endorsement: `jwks/<issuer>`, `intel-tdx/<fmspc>`, `rim/<id>`,
+            `ocsp/<SHA-256 of the certificate>`; for certificates the SHA-256 fingerprint, for
+            revocation lists the fingerprint of the issuer's name.
         data: Exact bytes: DER for certificates and lists.
         title: For people: a subject, an issuer or the name.
         issued: When it says it was issued; None: undated.

@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from manatee.attestation._certificates import read_certificate, read_pem_chain
+from manatee.attestation._gpu.revocation import DOCUMENT, read_statement
 from manatee.attestation._tdx.collateral import read_collateral
 from manatee.collateral._item import Item, ItemKind, check_size
 from manatee.errors import InputError, MalformedError
@@ -17,6 +18,7 @@ from manatee.records import parse_json
 _NAMED = {ItemKind.JWKS: "jwks/", ItemKind.RIM: "rim/"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,150}")
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _MAX_KEYS = 64
 
 
@@ -26,8 +28,9 @@ def read_items(data: bytes, kind: ItemKind, *, name: str = "") -> tuple[Item, ..
     Args:
         data: The file's bytes.
         kind: What the operator says it is.
-        name: For `jwks` the issuer's address, for `rim` its id, for `crl` what keeps two lists of
-            one issuer apart, or nothing; not taken otherwise.
+        name: For `jwks` the issuer's address, for `rim` its id, for `ocsp` the certificate's
+            SHA-256 fingerprint, for `crl` what keeps two lists of one issuer apart, or nothing;
+            not taken otherwise.
 
     Raises:
         InputError: It is too large, or a name is missing or not wanted.
@@ -50,6 +53,8 @@ def read_item(data: bytes, kind: ItemKind, *, name: str = "") -> Item:
         label = _NAMED[kind] + name
         _check_keys(data) if kind is ItemKind.JWKS else _check_xml(data)
         return Item(kind, label, data, name)
+    if kind is ItemKind.OCSP:
+        return _answer(data, name.replace(":", "").lower())
     if kind is ItemKind.REVOCATION_LIST and (not name or _NAME.fullmatch(name)):
         return _revocation_list(data, name)
     if name:
@@ -92,6 +97,16 @@ def _revocation_list(data: bytes, label: str) -> Item:
         raise MalformedError("a revocation list cannot be read.") from error
     name = hashlib.sha256(naming).hexdigest() + (f"/{label}" if label else "")
     return Item(ItemKind.REVOCATION_LIST, name, der, title, issued, expires)
+
+
+def _answer(data: bytes, fingerprint: str) -> Item:
+    if not _FINGERPRINT.fullmatch(fingerprint):
+        raise InputError("ocsp needs the SHA-256 fingerprint of the certificate it is for.")
+    found = read_statement(data)
+    if found is None:
+        raise MalformedError("the responder says that it could not answer.")
+    title = f"serial {found.single.serial_number:x}: {found.status}"
+    return Item(ItemKind.OCSP, DOCUMENT + fingerprint, data, title, found.begins, found.ends)
 
 
 def _tdx(data: bytes) -> Item:

@@ -1,16 +1,12 @@
-"""Where vendors keep their collateral. Base addresses are arguments: mirrors serve as well.
+"""Where AMD, Intel and issuers of tokens keep what they state.
 
-Nothing is believed for where it came from: certificates, lists, TCB info and manifests are signed
-and checked at each appraisal, and bare keys are held until a person accepts them.
+Base addresses are arguments: mirrors serve as well. Nothing is believed for where it came from:
+certificates, lists and TCB info are signed and checked at each appraisal, and bare keys are held
+until a person accepts them.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import re
-from collections.abc import Sequence
 from urllib.parse import unquote
 
 from cryptography.x509.oid import NameOID
@@ -24,12 +20,10 @@ from manatee.collateral._intel import TdxParts, read_tdx_parts
 from manatee.collateral._item import Item, ItemKind
 from manatee.collateral._read import read_item, read_items
 from manatee.errors import InputError, MalformedError
-from manatee.records import parse_json
 
 AMD_KDS = "https://kdsintf.amd.com"
 INTEL_PCS = "https://api.trustedservices.intel.com"
 INTEL_CERTIFICATES = "https://certificates.trustedservices.intel.com"
-NVIDIA_RIM = "https://rim.attestation.nvidia.com"
 
 _PRODUCTS = ("Milan", "Genoa", "Turin")
 _PARAMETERS = {
@@ -40,7 +34,6 @@ _PARAMETERS = {
     "microcode": "ucodeSPL",
 }
 _TURIN_CHIP_BYTES = 8
-_RIM_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
 
 
 def fetch_amd(
@@ -139,42 +132,6 @@ def fetch_keys(address: str, issuer: str, get: Downloader) -> tuple[Item, ...]:
         NotFoundError, AppraisalUnavailableError, TooLargeError: See `Downloader.get`.
     """
     return (read_item(get.get(address).body, ItemKind.JWKS, name=issuer),)
-
-
-def fetch_rim(
-    identifiers: Sequence[str], get: Downloader, *, base: str = NVIDIA_RIM
-) -> tuple[Item, ...]:
-    """Fetch NVIDIA reference integrity manifests by id.
-
-    Raises:
-        InputError: An id has the wrong form.
-        MalformedError: An answer is not a manifest, or not the one asked for.
-        NotFoundError, AppraisalUnavailableError, TooLargeError: See `Downloader.get`.
-    """
-    found = []
-    for identifier in identifiers:
-        if not _RIM_ID.fullmatch(identifier):
-            raise InputError("a manifest's id is letters, digits and . _ -")
-        answer = parse_json(get.get(f"{base}/v1/rim/{identifier}").body)
-        if not isinstance(answer, dict) or answer.get("id") != identifier:
-            raise MalformedError("NVIDIA's answer is not for the manifest asked for.")
-        manifest = _unwrapped(answer)
-        found.append(read_item(manifest, ItemKind.RIM, name=identifier))
-    return tuple(found)
-
-
-def _unwrapped(answer: dict[str, object]) -> bytes:
-    text = answer.get("rim")
-    if not isinstance(text, str):
-        raise MalformedError("NVIDIA's answer holds no manifest.")
-    try:
-        manifest = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise MalformedError("NVIDIA's manifest is not base64.") from error
-    stated = answer.get("sha256")
-    if stated is not None and stated != hashlib.sha256(manifest).hexdigest():
-        raise MalformedError("NVIDIA's manifest is not the one its answer states.")
-    return manifest
 
 
 def _chain(header: str) -> bytes:

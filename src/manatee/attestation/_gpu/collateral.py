@@ -5,7 +5,6 @@ Something that is missing is told apart from something that is wrong: the first 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -86,7 +85,8 @@ def find_manifest(
 
 
 def check_revocation(
-    paths: Sequence[tuple[Path, int]],
+    device: Path,
+    manifests: Sequence[Path],
     conditions: GpuReference,
     endorsements: Endorsements,
     *,
@@ -94,9 +94,12 @@ def check_revocation(
 ) -> tuple[datetime | None, Looked]:
     """Ask of every certificate below the roots whether its issuer revoked it.
 
+    A device's signing key was certified by its own boot ROM, which answers nobody. An answer for
+    it is not asked for; one that is there counts like any other.
+
     Args:
-        paths: Paths, each with the place of the first certificate to ask of: 1 for a device, whose
-            signing key was certified by its own boot ROM and is revoked with that; 0 otherwise.
+        device: The device's path.
+        manifests: Paths of the manifests' signers.
         conditions: Whether answers must be there, and how old they may be.
         endorsements: Where answers are looked for.
         at: The moment they must hold at.
@@ -104,14 +107,14 @@ def check_revocation(
     Returns:
         When the oldest answer was given, or None without answers; and the outcome.
     """
-    pairs = {
-        answer_name(lower): (lower, upper)
-        for path, first in paths
-        for lower, upper in itertools.pairwise(path.certificates[first:])
+    above = {
+        answer_name(lower): (lower, path.certificates[place + 1 :])
+        for path in (device, *manifests)
+        for place, lower in enumerate(path.certificates[:-1])
     }
     oldest: datetime | None = None
     missing = ""
-    for lower, upper in pairs.values():
+    for lower, upper in above.values():
         given, looked = outcome(
             lambda lower=lower, upper=upper: answered(  # type: ignore[misc]
                 lower,
@@ -124,7 +127,7 @@ def check_revocation(
         if looked.refused:
             return None, looked
         if isinstance(given, Missing):
-            missing = missing or given.name
+            missing = missing or (given.name if lower != device.leaf else "")
         elif given is not None:
             oldest = min(oldest or given, given)
     if missing and conditions.require_revocation_status:

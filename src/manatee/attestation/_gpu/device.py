@@ -86,12 +86,12 @@ def appraise_device(
     """
     report = evidence.report
     identity, path_looked = outcome(lambda: identify(evidence.chain, roots.devices, at=at))
-    signed = identity is not None and report_signed_by(report, identity.path.leaf.public_key())
+    signed = report_signed_by(report, evidence.chain[0].public_key())
     checks = [
         _from("root", "GPU's certificates are NVIDIA's", "they end in a pinned root", path_looked),
         check(
             "signature",
-            "Report is signed by the GPU",
+            "Report is signed by the first certificate's key",
             signed,
             good="the signature over request and answer holds",
             bad="the signature over the report does not hold",
@@ -126,7 +126,8 @@ _COLLATERAL: dict[str, tuple[str, str]] = {
 
 
 def _from(name: str, title: str, good: str, looked: Looked) -> Check:
-    reason = looked.refused or (f"{looked.missing} is not at hand" if looked.missing else good)
+    lacking = f"{looked.missing} is missing or out of date" if looked.missing else good
+    reason = looked.refused or lacking
     return Check(name, title, Mark.PASSED if looked.good else Mark.FAILED, reason)
 
 
@@ -148,7 +149,7 @@ def _own_checks(
             and architecture in allowed.architectures
             and evidence.said_architecture == architecture,
             good=f"{architecture}: {identity.model}" if identity else "",
-            bad="not on your list, or not what its certificates say",
+            bad="not on your list, not what its certificates say, or they are not NVIDIA's",
         ),
         check(
             "firmware",
@@ -158,7 +159,7 @@ def _own_checks(
             and firmware.identifier == opaque.fwid
             and firmware.secure,
             good="the report names the firmware that the boot ROM certified",
-            bad="the report names another firmware, or none, or it is being debugged",
+            bad="the report names another firmware or none, it is being debugged, or nobody knows",
         ),
         check(
             "binding",
@@ -226,8 +227,8 @@ def _collateral(
             measured = Looked(refused=f"not as the manifests state at {listed}")
     else:
         measured = next(item for item in (driver_looked, vbios_looked) if not item.good)
-    paths = [(identity.path, 1), *((item.path, 0) for item in (driver, vbios) if item is not None)]
-    oldest, revoked = check_revocation(paths, allowed, endorsements, at=at)
+    signers = [item.path for item in (driver, vbios) if item is not None]
+    oldest, revoked = check_revocation(identity.path, signers, allowed, endorsements, at=at)
     return oldest, {
         "driver-manifest": driver_looked,
         "vbios-manifest": vbios_looked,

@@ -14,8 +14,12 @@ from manatee.attestation._gpu.report import GpuReport, parse_report
 from manatee.errors import MalformedError
 from manatee.records import parse_json
 
-MAX_PAYLOAD_BYTES = 64 << 10
 MAX_GPUS = 8
+"""GPUs of one machine (HGX and DGX boards)."""
+
+MAX_PAYLOAD_BYTES = MAX_GPUS * (16 << 10)
+"""Recorded reports with their chains take 12.3 KB in this form; eight would not fit 64 KiB."""
+
 _MAX_CHAIN = 8
 _MEMBERS = frozenset({"arch", "certificate", "evidence", "nonce"})
 

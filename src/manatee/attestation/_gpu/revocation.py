@@ -1,16 +1,19 @@
 """Whether NVIDIA revoked a certificate: its OCSP answers (RFC 6960), which come as endorsements.
 
 An answer for a certificate is the document `ocsp/<SHA-256 of the certificate's DER>`. It is signed,
-so the guest may bring it; how old it may be is for the relying party to say.
+so the guest may bring it; how old it may be is for the relying party to say. An answer that is out
+of date says nothing good: the evidence cannot be appraised until a newer one is fetched. What it
+says that is bad still counts.
 """
 
 from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -18,9 +21,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
-from manatee.attestation._certificates import issued_by, read_certificate
+from manatee.attestation._certificates import build_path, read_certificate
 from manatee.attestation._vendor_roots import der
 from manatee.errors import AppraisalRefusedError, MalformedError
 
@@ -33,14 +36,24 @@ UNSTATED_LIFE = timedelta(hours=1)
 """How long an answer holds that does not say: what NVIDIA's own verifier takes."""
 
 _SIGNATURE_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+E = TypeVar("E", bound=x509.ExtensionType)
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+_MARKS_A_RESPONDER = frozenset({ExtensionOID.OCSP_NO_CHECK})
 
 
 @dataclass(frozen=True)
 class Missing:
-    """A certificate whose status is not known now, and why, in words."""
+    """Name of an answer that is not at hand, or says nothing good any more."""
 
     name: str
-    reason: str
 
 
 def answer_name(certificate: x509.Certificate) -> str:
@@ -48,9 +61,60 @@ def answer_name(certificate: x509.Certificate) -> str:
     return DOCUMENT + hashlib.sha256(der(certificate)).hexdigest()
 
 
+@dataclass(frozen=True)
+class Statement:
+    """What an answer says of one certificate; whether its signature holds is not looked at.
+
+    Attributes:
+        whole: The answer.
+        single: The one statement in it.
+        begins: When it was given.
+        ends: Until when it holds, stated or not.
+    """
+
+    whole: ocsp.OCSPResponse
+    single: ocsp.OCSPSingleResponse
+    begins: datetime
+    ends: datetime
+
+    @property
+    def status(self) -> str:
+        """`good`, `revoked`, `on hold` or `unknown`."""
+        if self.single.revocation_reason is x509.ReasonFlags.certificate_hold:
+            return "on hold"
+        return self.single.certificate_status.name.lower()
+
+
+def read_statement(data: bytes) -> Statement | None:
+    """Read an answer strictly; None if it says that the responder could not answer.
+
+    Raises:
+        MalformedError: It is too large or cannot be read, or is not for one certificate.
+    """
+    if len(data) > MAX_ANSWER_BYTES:
+        raise MalformedError(f"an answer on revocation has at most {MAX_ANSWER_BYTES} bytes.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            whole = ocsp.load_der_ocsp_response(data)
+            if whole.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
+                return None
+            (single,) = whole.responses
+            begins = single.this_update_utc
+            ends = single.next_update_utc or begins + UNSTATED_LIFE
+            # the library reads the rest when it is asked for: now, while its errors are caught
+            _ = whole.certificates, whole.extensions, whole.signature_hash_algorithm
+            _ = single.revocation_reason, single.hash_algorithm
+    except _UNREADABLE as error:
+        raise MalformedError(
+            "an answer on revocation cannot be read, or is not for one certificate."
+        ) from error
+    return Statement(whole, single, begins, ends)
+
+
 def answered(
     certificate: x509.Certificate,
-    issuer: x509.Certificate,
+    above: Sequence[x509.Certificate],
     documents: Mapping[str, bytes],
     *,
     at: datetime,
@@ -62,7 +126,7 @@ def answered(
 
     Args:
         certificate: Whose status is asked.
-        issuer: Who issued it.
+        above: The certificates over it in its verified path: its issuer first, the root last.
         documents: Endorsements by name.
         at: The moment the answer must hold at.
         max_age: Oldest answer accepted, whatever the answer says.
@@ -72,53 +136,38 @@ def answered(
             issuer or somebody it appointed, or is for another certificate.
         MalformedError: The answer cannot be read.
     """
-    data = documents.get(answer_name(certificate))
+    name = answer_name(certificate)
+    data = documents.get(name)
     if data is None:
-        return Missing(answer_name(certificate), "no answer on its revocation is at hand")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return _read(data, certificate, issuer, at, max_age)
-    except (ValueError, TypeError, OverflowError, UnsupportedAlgorithm, x509.InvalidVersion) as bad:
-        raise MalformedError("an answer on revocation cannot be read.") from bad
-
-
-def _read(
-    data: bytes,
-    certificate: x509.Certificate,
-    issuer: x509.Certificate,
-    at: datetime,
-    max_age: timedelta,
-) -> datetime | Missing:
-    if len(data) > MAX_ANSWER_BYTES:
-        raise MalformedError(f"an answer on revocation has at most {MAX_ANSWER_BYTES} bytes.")
-    answer = ocsp.load_der_ocsp_response(data)
-    if answer.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
-        return Missing(answer_name(certificate), "the answer on its revocation is a failure")
-    _check_signed(answer, issuer, at)
-    if any(item.critical for item in answer.extensions):
+        return Missing(name)
+    found = read_statement(data)
+    if found is None:
+        return Missing(name)
+    _check_signed(found.whole, above, at)
+    if any(item.critical for item in found.whole.extensions):
         raise AppraisalRefusedError("an answer on revocation has a critical extension.")
-    single = list(answer.responses)
-    if len(single) != 1:
-        raise AppraisalRefusedError("an answer on revocation is for one certificate.")
-    _check_subject(single[0], certificate, issuer)
-    status = single[0].certificate_status
-    if status is not ocsp.OCSPCertStatus.GOOD:
-        held = single[0].revocation_reason is x509.ReasonFlags.certificate_hold
-        word = "on hold" if held else status.name.lower()
-        raise AppraisalRefusedError(f"a certificate is {word}, says its issuer.")
-    begins = single[0].this_update_utc
-    ends = single[0].next_update_utc or begins + UNSTATED_LIFE
-    if begins > at + CLOCK_SKEW or at > ends + CLOCK_SKEW or at - begins > max_age:
-        return Missing(answer_name(certificate), "the answer on its revocation is out of date")
-    return begins
+    check_subject(found, certificate, above[0])
+    if found.status != "good":
+        raise AppraisalRefusedError(f"a certificate is {found.status}, says its issuer.")
+    in_force = found.begins <= at + CLOCK_SKEW and at - CLOCK_SKEW <= found.ends
+    if not in_force or at - found.begins > max_age:
+        return Missing(name)
+    return found.begins
 
 
-def _check_subject(
-    single: ocsp.OCSPSingleResponse, certificate: x509.Certificate, issuer: x509.Certificate
+def check_subject(
+    statement: Statement, certificate: x509.Certificate, issuer: x509.Certificate
 ) -> None:
-    """Check that an answer is for this serial number of this issuer (RFC 6960, section 4.1.1)."""
-    key = issuer.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    """Check that an answer is for this serial number of this issuer (RFC 6960, section 4.1.1).
+
+    Raises:
+        AppraisalRefusedError: It is for another.
+        MalformedError: It names its certificate by an unknown hash.
+    """
+    single, public = statement.single, issuer.public_key()
+    if not isinstance(public, ec.EllipticCurvePublicKey):
+        raise AppraisalRefusedError("an answer on revocation is of an issuer with another key.")
+    key = public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     name = issuer.subject.public_bytes()
     if not (
         single.serial_number == certificate.serial_number
@@ -135,12 +184,14 @@ def _hash(algorithm: hashes.HashAlgorithm, data: bytes) -> bytes:
     return hashlib.new(algorithm.name, data, usedforsecurity=False).digest()
 
 
-def _check_signed(answer: ocsp.OCSPResponse, issuer: x509.Certificate, at: datetime) -> None:
+def _check_signed(
+    answer: ocsp.OCSPResponse, above: Sequence[x509.Certificate], at: datetime
+) -> None:
     """Check that the issuer signed, or whom it appointed for that (section 4.2.2.2)."""
     given = answer.certificates
-    signer = read_certificate(der(given[0])) if given else issuer
-    if signer != issuer:
-        _check_appointed(signer, issuer, at)
+    signer = read_certificate(der(given[0])) if given else above[0]
+    if signer != above[0]:
+        _check_appointed(signer, above, at)
     key = signer.public_key()
     algorithm = answer.signature_hash_algorithm
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(
@@ -153,13 +204,29 @@ def _check_signed(answer: ocsp.OCSPResponse, issuer: x509.Certificate, at: datet
         raise AppraisalRefusedError("an answer on revocation is not by its signer.") from None
 
 
-def _check_appointed(signer: x509.Certificate, issuer: x509.Certificate, at: datetime) -> None:
-    try:
-        usage = signer.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-        appointed = ExtendedKeyUsageOID.OCSP_SIGNING in usage
-    except x509.ExtensionNotFound:
-        appointed = False
-    if not appointed or not issued_by(signer, issuer):
+def _check_appointed(
+    signer: x509.Certificate, above: Sequence[x509.Certificate], at: datetime
+) -> None:
+    """Check that the very issuer certified this key, for answers and for nothing else.
+
+    The certificate must hold as any other end certificate does: strong key and hash, in force, no
+    authority, no unknown critical extension. That it may itself be revoked is not asked: its
+    issuer keeps it short-lived or says so (section 4.2.2.2.1).
+    """
+    purposes = _extension(signer, x509.ExtendedKeyUsage)
+    if purposes is None or ExtendedKeyUsageOID.OCSP_SIGNING not in purposes:
         raise AppraisalRefusedError("an answer on revocation is by somebody not appointed.")
-    if not signer.not_valid_before_utc <= at <= signer.not_valid_after_utc:
-        raise AppraisalRefusedError("whoever answered on revocation was not in office.")
+    usage = _extension(signer, x509.KeyUsage)
+    if usage is not None and not (usage.digital_signature or usage.content_commitment):
+        raise AppraisalRefusedError("an answer on revocation is by a key that may not sign.")
+    try:
+        build_path(signer, above, [der(above[-1])], at=at, understood=_MARKS_A_RESPONDER)
+    except AppraisalRefusedError as error:
+        raise AppraisalRefusedError(f"whoever answered on revocation: {error.message}") from None
+
+
+def _extension(certificate: x509.Certificate, kind: type[E]) -> E | None:
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from manatee.attestation._endorsements import Endorsements
 from manatee.attestation._expected import ExpectedBinding
 from manatee.attestation._gpu.device import Appraised, Roots, appraise_device
 from manatee.attestation._gpu.identity import device_root
 from manatee.attestation._gpu.manifest import manifest_root
-from manatee.attestation._gpu.payload import parse_payload
+from manatee.attestation._gpu.payload import MAX_PAYLOAD_BYTES, GpuEvidence, parse_payload
 from manatee.attestation._gpu.reference import GpuReference
 from manatee.attestation._interface import AttestationResult, Check, Claims, Mark, check
 from manatee.attestation._reference import ReferenceValues
@@ -36,15 +38,17 @@ class GpuVerifier:
     given here says only that no software made the report. That the guest's driver and this GPU
     really speak through an encrypted session is for the guest's measured image to see to.
 
-    Checked, for every GPU: certificates up to the device root (the boot ROM's and above not
-    revoked); signature; architecture, read in a certificate of NVIDIA's; the firmware named in
-    the report is the one that the signing key was certified for; binding, in the request's nonce;
-    mode; driver and VBIOS version; both reference manifests (path, signature, version, revocation)
-    and every measurement they state.
+    Checked, for every GPU: certificates up to the device root; that none was revoked (of the
+    signing key's nothing must be said, but what is said counts); signature; architecture, read in
+    a certificate of NVIDIA's; the firmware named in the report is the one that the signing key was
+    certified for; binding, in the request's nonce; mode; driver and VBIOS version; both reference
+    manifests (path, signature, version, revocation) and every measurement they state. And that no
+    GPU stands twice.
     """
 
     kind = KIND
     media_type = MEDIA_TYPE
+    max_payload_bytes = MAX_PAYLOAD_BYTES
 
     def appraise(
         self,
@@ -83,9 +87,9 @@ class GpuVerifier:
             check(
                 "devices",
                 "Every report is another GPU's",
-                len({item.serial for item in claimed}) == len(found),
-                good=f"{len(found)} GPU(s)",
-                bad="a GPU stands twice, or one is not genuine",
+                len({_boot_rom(gpu) for gpu in gpus}) == len(gpus),
+                good=f"{len(gpus)} GPU(s)",
+                bad="a GPU stands twice",
             ),
             *_joined(found),
         )
@@ -114,6 +118,15 @@ def _roots(reference_values: ReferenceValues) -> Roots:
         if manifests is None
         else [unbase64(item) for item in manifests],
     )
+
+
+def _boot_rom(gpu: GpuEvidence) -> bytes:
+    """Return the public key that is burnt into a GPU, as its chain gives it.
+
+    Its signing key changes with its firmware, so that one GPU could pass for two.
+    """
+    certificate = gpu.chain[min(1, len(gpu.chain) - 1)]
+    return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _joined(found: Sequence[Appraised]) -> tuple[Check, ...]:

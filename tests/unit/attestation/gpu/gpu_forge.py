@@ -47,6 +47,9 @@ KEYS = {
 }
 
 
+KEYS["weak"] = ec.generate_private_key(ec.SECP192R1())
+
+
 def failed(result: AttestationResult) -> list[str]:
     return [item.name for item in result.checks if item.mark is Mark.FAILED]
 
@@ -93,6 +96,8 @@ def certificate(
     begins: datetime = AT - timedelta(days=30),
     ends: datetime = AT + timedelta(days=365),
     purpose: x509.ObjectIdentifier | None = None,
+    digest: hashes.HashAlgorithm | None = None,
+    unknown: bool = False,
 ) -> x509.Certificate:
     def name(text: str) -> x509.Name:
         return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
@@ -130,7 +135,10 @@ def certificate(
             builder = builder.add_extension(value, critical=False)
     if purpose is not None:
         builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
-    return builder.sign(KEYS[signer], hashes.SHA384())
+    if unknown:
+        value = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\5\0")
+        builder = builder.add_extension(value, critical=True)
+    return builder.sign(KEYS[signer], digest or hashes.SHA384())
 
 
 ROOT = certificate("device root", "root", "device root", "root", ca=True)
@@ -151,6 +159,14 @@ def blocks(values: dict[int, bytes], *, kind: int = 1, spec: int = 1) -> bytes:
 
 def opaque(fields: dict[int, bytes]) -> bytes:
     return b"".join(struct.pack("<HH", kind, len(value)) + value for kind, value in fields.items())
+
+
+RECORD_AT = 37 + 8
+"""Where a report's measurement record begins."""
+
+
+def patch(place: int, value: bytes) -> Callable[[bytes], bytes]:
+    return lambda data: data[:place] + value + data[place + len(value) :]
 
 
 class Answer:
@@ -253,6 +269,9 @@ class Gpu:
         self.chip = "GB100" if blackwell else "GH100"
         self.model = f"{self.chip} A01 GSP BROM"
         self.serial = serial
+        self.rom_key = f"brom-{serial}"  # every GPU has its own, and a signing key for all of them
+        self.rom_serial = 1000 + serial
+        KEYS.setdefault(self.rom_key, ec.generate_private_key(ec.SECP384R1()))
         self.extension = (TCB_INFO, tcb_info()) if blackwell else (COMPOSITE, composite())
         self.values = {index: bytes((index,)) * 48 for index in range(1, 65)}
         self.fields: dict[int, bytes] = {
@@ -277,6 +296,7 @@ class Gpu:
         self.change_answers: Callable[[list[Answer]], None] = lambda answers: None
         self.change_report: Callable[[bytes], bytes] = lambda data: data  # before it is signed
         self.signing_key = "leaf"
+        self.leaf_is_answered_for = False
         self.record_length: int | None = None
         self.documents: Callable[[dict[str, bytes]], None] = lambda found: None
 
@@ -291,7 +311,7 @@ class Gpu:
             "FMC",
             "leaf",
             self.model,
-            "brom",
+            self.rom_key,
             ca=False,
             serial=self.serial,
             extension=self.extension,
@@ -299,7 +319,7 @@ class Gpu:
         )
         return [
             leaf,
-            certificate(self.model, "brom", "ica", "ica", ca=True, serial=2),
+            certificate(self.model, self.rom_key, "ica", "ica", ca=True, serial=self.rom_serial),
             certificate("ica", "ica", authority, "model", ca=True, serial=3),
             certificate(authority, "model", "device root", "root", ca=True, serial=4),
             ROOT,
@@ -340,6 +360,8 @@ class Gpu:
         for manifest in (self.driver, self.vbios):
             found.append(Answer(manifest.signer, RIM_CA, "rim-ca"))
         found.append(Answer(RIM_CA, RIM_ROOT, "rim-root"))
+        if self.leaf_is_answered_for:
+            found.append(Answer(chain[0], chain[1], self.rom_key))
         self.change_answers(found)
         return found
 
@@ -373,6 +395,9 @@ class Gpu:
         references: ReferenceValues | None = None,
     ) -> AttestationResult:
         listed = [self.item(), *(other.item() for other in others)]
+        endorsements = self.collateral()
+        for other in others:
+            endorsements = endorsements.joined(other.collateral())
         return appraise(
             Evidence(
                 media_type=MEDIA_TYPE,
@@ -381,7 +406,7 @@ class Gpu:
             at=at,
             expected_binding=ExpectedBinding.exactly(binding),
             reference_values=references or self.references(),
-            endorsements=self.collateral(),
+            endorsements=endorsements,
             max_age_seconds=60,
         )
 

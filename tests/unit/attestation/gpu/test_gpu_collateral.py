@@ -13,8 +13,6 @@ from pathlib import Path
 import msgspec
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import ocsp
 
 from manatee.attestation._gpu.manifest import read_manifest
 from manatee.attestation._gpu.manifest_xml import read_xml
@@ -24,11 +22,9 @@ from manatee.errors import AppraisalRefusedError, AppraisalUnavailableError, Mal
 sys.path.insert(0, str(Path(__file__).parent))
 from gpu_forge import (
     AT,
-    OCSP_SIGNING,
     RIM_CA,
     RIM_ROOT,
     ROOT,
-    Answer,
     Gpu,
     certificate,
     der,
@@ -253,8 +249,6 @@ def test_what_is_refused_anyway_says_so_even_without_collateral(gpu: Gpu) -> Non
 
 def test_one_gpu_that_lacks_collateral_does_not_hide_another_that_is_refused(gpu: Gpu) -> None:
     second = Gpu(serial=100)
-    upper = gpu.chain[1:]
-    second.change_chain = lambda chain: [chain[0], *upper]
     second.fields[3] = b"550.144.04\0"
     second.values[8] = bytes(48)
     gpu.conditions = msgspec.structs.replace(
@@ -264,223 +258,3 @@ def test_one_gpu_that_lacks_collateral_does_not_hide_another_that_is_refused(gpu
         gpu.look(second)
     gpu.values[8] = bytes(48)
     assert failed(gpu.look(second)) == ["driver-manifest", "measurements"]
-
-
-# --- revocation -----------------------------------------------------------------------------------
-
-
-def answer(which: int, change: Callable[[Answer], None]) -> Callable[[list[Answer]], None]:
-    return lambda answers: change(answers[which])
-
-
-def revoked(reason: x509.ReasonFlags | None) -> Callable[[Answer], None]:
-    def change(given: Answer) -> None:
-        given.status, given.reason = ocsp.OCSPCertStatus.REVOKED, reason
-
-    return change
-
-
-EVERYONE = [DEVICE, MODEL, AUTHORITY, DRIVER_RIM, RIM_AUTHORITY]
-
-
-@pytest.mark.parametrize("which", EVERYONE)
-@pytest.mark.parametrize(
-    "reason", [None, x509.ReasonFlags.key_compromise, x509.ReasonFlags.certificate_hold]
-)
-def test_a_certificate_that_is_revoked_or_on_hold_is_refused(
-    gpu: Gpu, which: int, reason: x509.ReasonFlags | None
-) -> None:
-    gpu.change_answers = answer(which, revoked(reason))
-    assert failed(gpu.look()) == ["revocation"]
-
-
-@pytest.mark.parametrize("required", [True, False])
-def test_a_status_that_is_unknown_is_refused(gpu: Gpu, required: bool) -> None:
-    def unknown(given: Answer) -> None:
-        given.status = ocsp.OCSPCertStatus.UNKNOWN
-
-    gpu.change_answers = answer(DEVICE, unknown)
-    gpu.conditions = msgspec.structs.replace(gpu.conditions, require_revocation_status=required)
-    assert failed(gpu.look()) == ["revocation"]
-
-
-def test_without_required_answers_those_that_are_there_count(gpu: Gpu) -> None:
-    gpu.conditions = msgspec.structs.replace(gpu.conditions, require_revocation_status=False)
-    gpu.change_answers = answer(DEVICE, revoked(None))
-    assert failed(gpu.look()) == ["revocation"]
-    gpu.documents = drop(DOCUMENT)
-    result = gpu.look()
-    assert failed(result) == []
-    assert result.require().collateral_from is None
-
-
-def stale(given: Answer) -> None:
-    given.begins, given.ends = AT - timedelta(hours=3), AT - timedelta(seconds=61)
-
-
-def of_tomorrow(given: Answer) -> None:
-    given.begins, given.ends = AT + timedelta(seconds=61), AT + timedelta(days=1)
-
-
-def without_end(given: Answer) -> None:
-    given.begins, given.ends = AT - timedelta(hours=1, seconds=61), None
-
-
-def of_last_week(given: Answer) -> None:
-    given.begins, given.ends = AT - timedelta(days=7, seconds=1), AT + timedelta(days=7)
-
-
-@pytest.mark.parametrize("which", EVERYONE)
-@pytest.mark.parametrize("change", [stale, of_tomorrow, without_end, of_last_week])
-def test_an_answer_out_of_time_is_none(
-    gpu: Gpu, which: int, change: Callable[[Answer], None]
-) -> None:
-    gpu.change_answers = answer(which, change)
-    with pytest.raises(AppraisalUnavailableError, match="ocsp/"):
-        gpu.look()
-
-
-def within_skew(given: Answer) -> None:
-    given.begins, given.ends = AT - timedelta(hours=1), AT - timedelta(seconds=59)
-
-
-def of_just_now(given: Answer) -> None:
-    given.begins, given.ends = AT + timedelta(seconds=59), None
-
-
-@pytest.mark.parametrize("change", [within_skew, of_just_now])
-def test_clocks_may_differ_by_a_minute(gpu: Gpu, change: Callable[[Answer], None]) -> None:
-    gpu.change_answers = answer(DEVICE, change)
-    assert failed(gpu.look()) == []
-
-
-def test_what_was_revoked_stays_so_when_the_answer_is_out_of_date(gpu: Gpu) -> None:
-    def change(given: Answer) -> None:
-        stale(given)
-        revoked(None)(given)
-
-    gpu.change_answers = answer(DEVICE, change)
-    assert failed(gpu.look()) == ["revocation"]
-
-
-def test_an_answer_for_another_certificate_is_refused(gpu: Gpu) -> None:
-    other = certificate(gpu.model, "brom", "ica", "ica", ca=True, serial=12)
-
-    def change(given: Answer) -> None:
-        given.about = other
-
-    gpu.change_answers = answer(DEVICE, change)
-    assert failed(gpu.look()) == ["revocation"]
-
-
-@pytest.mark.parametrize("issuer", [("ica", "foreign"), ("ico", "ica")])
-def test_an_answer_for_another_issuers_certificate_of_that_number_is_refused(
-    gpu: Gpu, issuer: tuple[str, str]
-) -> None:
-    name, key = issuer
-
-    def change(given: Answer) -> None:
-        given.about_issuer = certificate(name, key, name, key, ca=True)
-        given.about = certificate(gpu.model, "brom", name, key, ca=True, serial=2)
-
-    gpu.change_answers = answer(DEVICE, change)
-    assert failed(gpu.look()) == ["revocation"]
-
-
-def appointed(key: str = "foreign", **options: object) -> Callable[[Answer], None]:
-    """Let somebody whom the issuer certified for that answer in its place."""
-
-    def change(given: Answer) -> None:
-        plain: dict[str, object] = {"purpose": OCSP_SIGNING}
-        signer = certificate("answers", "foreign", "ica", "ica", ca=False, **(plain | options))  # type: ignore[arg-type]
-        given.appointed, given.key = [signer], key
-        given.responder = signer if key == "foreign" else given.issuer
-
-    return change
-
-
-def test_somebody_appointed_by_the_issuer_may_answer(gpu: Gpu) -> None:
-    gpu.change_answers = answer(DEVICE, appointed())
-    assert failed(gpu.look()) == []
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        appointed(purpose=None),
-        appointed(purpose=x509.oid.ExtendedKeyUsageOID.SERVER_AUTH),
-        appointed(ends=AT - SECOND),
-        appointed(begins=AT + SECOND),
-        appointed(key="ica"),  # the issuer's signature beside another's certificate
-    ],
-)
-def test_somebody_not_in_office_may_not_answer(gpu: Gpu, change: Callable[[Answer], None]) -> None:
-    gpu.change_answers = answer(DEVICE, change)
-    assert failed(gpu.look()) == ["revocation"]
-
-
-def test_somebody_appointed_by_another_issuer_may_not_answer(gpu: Gpu) -> None:
-    gpu.change_answers = answer(MODEL, appointed())  # appointed by the issuer below
-    assert failed(gpu.look()) == ["revocation"]
-
-
-@pytest.mark.parametrize("key", ["leaf", "brom", "foreign", "root"])
-def test_an_answer_signed_by_another_key_is_refused(gpu: Gpu, key: str) -> None:
-    def change(given: Answer) -> None:
-        given.key = key
-        given.responder = certificate("ica", key, "ica", key, ca=True)
-
-    gpu.change_answers = answer(DEVICE, change)
-    assert failed(gpu.look()) == ["revocation"]
-
-
-@pytest.mark.parametrize("critical", [True, False])
-def test_an_answer_with_a_critical_extension_is_refused(gpu: Gpu, critical: bool) -> None:
-    def change(given: Answer) -> None:
-        given.extension_critical = critical
-
-    gpu.change_answers = answer(DEVICE, change)
-    assert failed(gpu.look()) == (["revocation"] if critical else [])
-
-
-def test_an_answer_that_reports_a_failure_is_none(gpu: Gpu) -> None:
-    unsuccessful = ocsp.OCSPResponseBuilder.build_unsuccessful(ocsp.OCSPResponseStatus.TRY_LATER)
-
-    def change(found: dict[str, bytes]) -> None:
-        name = next(name for name in found if name.startswith(DOCUMENT))
-        found[name] = unsuccessful.public_bytes(Encoding.DER)
-
-    gpu.documents = change
-    with pytest.raises(AppraisalUnavailableError):
-        gpu.look()
-
-
-@pytest.mark.parametrize("data", [b"", b"\x30\x00", b"0" * 5000, bytes(1 << 20), b"\x30\x82\xff"])
-def test_an_answer_that_cannot_be_read_is_refused(gpu: Gpu, data: bytes) -> None:
-    def change(found: dict[str, bytes]) -> None:
-        for name in [name for name in found if name.startswith(DOCUMENT)]:
-            found[name] = data
-
-    gpu.documents = change
-    result = gpu.look()
-    assert failed(result) == ["revocation"]
-    assert ("at most" in result.checks[-1].reason) == (len(data) > 1 << 14)
-
-
-def test_one_flipped_bit_in_an_answer_is_never_good(gpu: Gpu) -> None:
-    collateral = dict(gpu.collateral().documents)
-    name = next(name for name in collateral if name.startswith(DOCUMENT))
-    whole = collateral[name]
-    for place in range(0, len(whole), 3):
-        broken = bytearray(whole)
-        broken[place] ^= 1 << place % 8
-
-        def change(found: dict[str, bytes], broken: bytes = bytes(broken)) -> None:
-            found.update(collateral)
-            found[name] = broken
-
-        gpu.documents = change
-        try:
-            assert failed(gpu.look()) == ["revocation"], place
-        except AppraisalUnavailableError:
-            continue
