@@ -284,7 +284,7 @@ class LedgerError(ManateeError):
 
 
 class ForkError(LedgerError):
-    """Two signed checkpoints that cannot both be of one log: it was rolled back or forked."""
+    """Two signed checkpoints that cannot both be of one log: it was edited or forked."""
 
     code = "fork"
 

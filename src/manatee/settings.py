@@ -29,6 +29,8 @@ class Settings:
         max_queued_jobs: Jobs that may wait; a submission beyond is refused.
         tee: Device that makes the guests' evidence: `simulated`, or `software-tpm` (a real TPM
             protocol over software, which isolates nothing). Never detected, never fallen back to.
+        run_log_witnesses: Witnesses that cosign the log of runs, separated by commas, each as its
+            verifier key, `@` and its http address.
         insecure_accept_simulated_evidence: The embedded key broker accepts evidence of kind
             `simulated`, which proves nothing about hardware.
         insecure_release_real_data_below_hardware: The embedded key broker releases keys of data
@@ -46,6 +48,7 @@ class Settings:
     max_jobs_in_flight: int = 2
     max_queued_jobs: int = 1000
     tee: str = "simulated"
+    run_log_witnesses: str = ""
     insecure_accept_simulated_evidence: bool = False
     insecure_release_real_data_below_hardware: bool = False
 

@@ -148,3 +148,24 @@ def test_a_table_of_ones_own_is_labelled_real(manatee: Any, tmp_path: Path) -> N
     settings = answer["verification"]["insecure_settings"]
     assert "insecure_release_real_data_below_hardware" in settings
     assert answer["figures"]["real"]["rmse_usd"] < answer["figures"]["real"]["rmse_of_the_mean_usd"]
+
+
+def test_a_witness_cosigned_the_log_of_runs_and_the_trust_file_demands_it(demo: Any) -> None:
+    (log,) = [c for c in demo.answer["verification"]["checks"] if c["name"] == "log"]
+    assert log["outcome"] == "passed"
+    assert "cosigned by 1 witness(es)" in log["reason"]
+    trust = json.loads(demo.trust.read_text())
+    assert trust["run_log"]["quorum"] == len(trust["run_log"]["witnesses"]) == 1
+
+
+def test_a_bundle_whose_log_no_witness_cosigned_does_not_verify(
+    demo: Any, tmp_path: Path, manatee: Any
+) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(demo.bundle, bundle)
+    proof = (bundle / "log.tlog-proof").read_bytes().splitlines(keepends=True)
+    assert b"witness.demo.invalid" in proof[-1]
+    (bundle / "log.tlog-proof").write_bytes(b"".join(proof[:-1]))
+    done = manatee("verify", str(bundle), "--trust", str(demo.trust))
+    assert done.returncode == 10
+    assert "1 are needed" in done.stdout

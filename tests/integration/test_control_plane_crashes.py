@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from manatee.jobs import JobState
+from manatee.ledger import LogReader, read_folder
 from manatee.testing import ControlPlane, GuestScript
 from manatee.testing._control_plane import OUTPUTS
 
@@ -52,6 +53,11 @@ def play(plane: ControlPlane, story: str, crash_at: int) -> tuple[JobState, int,
     return plane.state(job), crash.passed, crashed
 
 
+def logged(plane: ControlPlane) -> int:
+    """Return how many entries the log of runs has."""
+    return LogReader(read_folder(plane.folder / "run-log")).checkpoint().checkpoint.size
+
+
 @pytest.mark.parametrize(
     ("story", "end"),
     [
@@ -69,6 +75,7 @@ def test_a_crash_at_any_point_changes_nothing_in_the_end(
     plane.store.close()
     assert state is end
     assert points > 10
+    assert logged(plane) == (1 if story == "released" else 0)
     for number in range(1, points + 1):
         folder = tmp_path / str(number)
         folder.mkdir()
@@ -79,6 +86,8 @@ def test_a_crash_at_any_point_changes_nothing_in_the_end(
         # a job cancelled while nobody minded it is never launched at all
         assert len(plane.place.launches) in ((0, 1) if story == "cancelled" else (1,)), number
         assert plane.place.guests() == []
+        # the run is in the log of runs once, wherever the crash was
+        assert logged(plane) == (1 if story == "released" else 0), number
         plane.store.close()
 
 

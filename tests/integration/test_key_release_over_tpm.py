@@ -9,7 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from manatee.attestation import ReferenceValues, TpmReference
 from manatee.errors import KeyDeniedError, SealingError
+from manatee.keybroker import create_broker, install_policy, open_broker, trust_policy_key
 from manatee.records import Tier, digest_bytes, to_base64
 from manatee.sealing import new_session_keys
 from manatee.testing import Asked, Providers
@@ -159,3 +161,52 @@ def test_a_tpm_of_another_installation_is_refused(providers: Providers, tmp_path
         foreign.measure_runtime(place.runtime_digest)
         foreign.measure_job(providers.job_digest)
         assert refusal(providers, broker, providers.ask(place, broker, foreign.quote)) == "root"
+
+
+def test_after_the_attestation_key_was_rotated_the_old_keys_quotes_are_refused(
+    providers: Providers, tpms: SoftwareTpms, tmp_path: Path
+) -> None:
+    """The broker serves on; its provider gives it the new authority between two jobs."""
+    place = providers.places[0]
+    folder, (old, run) = tmp_path / "served", (tmp_path / "o", tmp_path / "r")
+    old.mkdir()
+    run.mkdir()
+    place.custody = create_broker(folder, place.broker_id)
+    place.dataset = place.make_dataset(place.dataset.name)
+    trust_policy_key(folder, place.provider, place.policy_key())
+
+    def install(version: int, root: bytes) -> None:
+        references = ReferenceValues(
+            runtime_digests=(place.runtime_digest,),
+            roots={"software-tpm": (to_base64(root),)},
+            tpm=TpmReference(),
+        )
+        signed = place.signed_policy(version=version, minimum_tier=Tier.SOFTWARE_TPM)
+        install_policy(folder, signed, references, clock=now)
+
+    def submit(number: int) -> None:
+        uses = (place.use(place.dataset), *place.manifest.datasets[1:])
+        changed = msgspec.structs.replace(place.manifest, datasets=uses, submission=number)
+        for item in providers.places:
+            item.manifest = changed
+
+    def measured(device: VtpmDevice) -> VtpmDevice:
+        device.measure_runtime(place.runtime_digest)
+        device.measure_job(providers.job_digest)
+        return device
+
+    install(1, tpms.root())
+    broker = open_broker(folder, clock=now, log=lambda _event, _fields: None)
+    submit(1)
+    with tpms.power_on(old) as first:
+        asked = providers.ask(place, broker, measured(first).quote)
+        assert place.open_keys(asked, providers.release(broker, asked)) == [place.data_key]
+    rotated = SoftwareTpms(tmp_path / "rotated", now)
+    install(2, rotated.root())
+    submit(2)
+    with tpms.power_on(old) as first:
+        asked = providers.ask(place, broker, measured(first).quote)
+        assert refusal(providers, broker, asked) == "root"
+    with rotated.power_on(run) as second:
+        asked = providers.ask(place, broker, measured(second).quote)
+        assert place.open_keys(asked, providers.release(broker, asked)) == [place.data_key]

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from manatee.errors import ForkError
+from manatee.errors import ForkError, LedgerError
 from manatee.ledger import (
     ED25519,
+    EntryLog,
     Ledger,
     LogReader,
     LogTrust,
@@ -24,6 +25,7 @@ from manatee.ledger import (
     collect_cosignatures,
     create_log,
     parse_key,
+    parse_witnesses,
     read_source,
     signer_in,
     verify_log_proof,
@@ -113,3 +115,21 @@ def test_a_log_is_witnessed_served_mirrored_and_its_fork_found(tmp_path: Path) -
     alone = LogTrust(origin=signer.name, log_key=str(signer.key))
     with pytest.raises(ForkError):
         Monitor(mirror, alone).look(read_source(str(rival)))
+
+
+def test_a_log_of_runs_is_cosigned_by_a_witness_and_readers_may_demand_it(tmp_path: Path) -> None:
+    signer = signer_in(tmp_path / "runs-key.json", "example.org/runs", ED25519)
+    alone = EntryLog(tmp_path / "runs", signer)
+    alone.prove(b"run 0")
+    with service(*witness(tmp_path / "w", "w.example", str(signer.key)), lines=2) as (key, url):
+        trust = LogTrust(origin=signer.name, log_key=str(signer.key), witnesses=(key,), quorum=1)
+        watched = EntryLog(tmp_path / "runs", signer, parse_witnesses(f"{key}@{url}"))
+        for number in range(3):
+            entry = b"run %d" % number
+            found = verify_log_proof(watched.prove(entry), entry, trust)
+            assert [name for name, _ in found.cosigners] == ["w.example"]
+    # the witness is gone: proofs still come, and a reader who demands it is told
+    proof = watched.prove(b"run 3")
+    with pytest.raises(LedgerError, match="1 are needed"):
+        verify_log_proof(proof, b"run 3", trust)
+    assert verify_log_proof(proof, b"run 3", alone.trust()).cosigners == ()

@@ -1,7 +1,8 @@
 """What vendors state about their devices, beside the evidence: certificates and collateral.
 
-All of it is signed by somebody and none of it is believed for being here: it may come from the
-guest, from a cache or from the network.
+Almost all of it is signed by somebody and none of that is believed for being here: it may come from
+the guest, from a cache or from the network. Bare keys are signed by nobody. They are believed for
+where they came from, which is therefore never the guest.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ CERTIFICATE = "certificate"
 
 REVOCATION = "crl"
 """Name of an endorsement that is one certificate revocation list, DER."""
+
+BARE_KEYS = ("jwks/", "cca-cpak/")
+"""Prefixes of documents that nobody signs: only the relying party may bring them."""
 
 MAX_ENDORSEMENTS = 64
 MAX_ENDORSEMENT_BYTES = 1 << 20
@@ -55,7 +59,8 @@ def endorsements_of(items: tuple[Endorsement, ...]) -> Endorsements:
     """Return what came with a piece of evidence.
 
     Raises:
-        MalformedError: One is too large, not base64, or a name stands twice.
+        MalformedError: One is too large, not base64, a name stands twice, or one holds bare keys:
+            whoever made the evidence would choose who vouches for it.
     """
     certificates: list[bytes] = []
     revocations: list[bytes] = []
@@ -65,6 +70,11 @@ def endorsements_of(items: tuple[Endorsement, ...]) -> Endorsements:
     for item in items:
         if len(item.payload) > MAX_ENDORSEMENT_BYTES * 4 // 3 + 4:
             raise MalformedError(f"an endorsement has over {MAX_ENDORSEMENT_BYTES} bytes.")
+        if item.name.startswith(BARE_KEYS):
+            raise MalformedError(
+                "evidence comes with keys that nobody signed.",
+                hint="Keys come from the relying party's own collateral alone.",
+            )
         data = unbase64(item.payload)
         if item.name == CERTIFICATE:
             certificates.append(data)

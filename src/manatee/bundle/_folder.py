@@ -16,6 +16,7 @@ import stat
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from manatee.bundle._statement import read_statement
@@ -35,6 +36,12 @@ MAX_OUTPUT_BYTES = 512 << 20
 
 _PLAIN_FILES = ("run.dsse.json", "evidence.json", "manifest.json")
 _FOLDERS = ("workspace", "outputs")
+MAX_FOLDER_BYTES = 2 << 30
+"""Cap of all files of one folder of a bundle, in bytes: a reader's memory holds them."""
+
+MAX_ENTRIES = 20_000
+"""Cap of files and folders in one folder of a bundle."""
+
 LOG_PROOF = "log.tlog-proof"
 _KNOWN = frozenset((*_PLAIN_FILES, *_FOLDERS, LOG_PROOF))
 MAX_LOG_PROOF_BYTES = 64 << 10
@@ -131,17 +138,23 @@ def _read(path: Path, limit: int) -> bytes:
 
 def _tree(folder: Path) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
+    left = MAX_FOLDER_BYTES
     for path in _entries(folder):
         kind = path.lstat().st_mode
         if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
             raise BundleError(f"{folder.name}/ holds a link, pipe, socket or device.")
         if stat.S_ISREG(kind):
-            files[path.relative_to(folder).as_posix()] = _read(path, MAX_OUTPUT_BYTES)
+            data = _read(path, min(MAX_OUTPUT_BYTES, left))
+            left -= len(data)
+            files[path.relative_to(folder).as_posix()] = data
     return files
 
 
 def _entries(folder: Path) -> list[Path]:
-    return sorted(folder.rglob("*"))
+    found = list(islice(folder.rglob("*"), MAX_ENTRIES + 1))
+    if len(found) > MAX_ENTRIES:
+        raise BundleError(f"{folder.name}/ of the bundle holds over {MAX_ENTRIES} entries.")
+    return sorted(found)
 
 
 def _stowaways(folder: Path) -> list[str]:

@@ -186,6 +186,8 @@ class _Verifier:
         except ManateeError as error:
             return _failed(name, title, error.message)
         shown = ", ".join(f"entry {item.index} of {item.tree_size}" for item in places)
+        unasked = len(self._run.key_releases) - len(asked)
+        shown += f"; of {unasked} broker(s) you name no log" if unasked else ""
         return Check(name, title, Mark.PASSED, shown)
 
     # 16. the run is in a transparency log: whoever deletes it is found out

@@ -42,22 +42,22 @@ def policy(
     signed: Annotated[Path, typer.Argument(help="What `manatee policy sign` wrote.")],
     references: Annotated[Path, typer.Argument(help="JSON of reference values for evidence.")],
 ) -> None:
-    """Give a broker a policy and reference values; a running one takes them at its next start.
+    """Give a broker a policy and reference values; a running one decides its next request by them.
 
-    Refused, changing nothing: another key's, another provider's, an older version, one that is
-    not in force, or one that the Cedar schema refuses.
+    Refused, changing nothing: another key's, another provider's, an older version,
+    another document of a version it took, one that is not in force, or one that the Cedar schema
+    refuses.
     """
     from manatee._clock import system_clock
     from manatee.attestation import ReferenceValues
-    from manatee.keybroker import check_policy, write_policy
+    from manatee.keybroker import install_policy
     from manatee.policy import SignedPolicy
     from manatee.records import read_record
 
     given = read_record(_read(signed), SignedPolicy, what=str(signed))
     values = read_record(_read(references), ReferenceValues, what=str(references))
-    version = check_policy(folder, given, clock=system_clock)
-    write_policy(folder, given, values)
-    typer.echo(f"version {version}; a running broker takes it at its next start")
+    version = install_policy(folder, given, values, clock=system_clock)
+    typer.echo(f"version {version}; it holds from the next request on")
 
 
 def _read(path: Path) -> bytes:

@@ -1,8 +1,8 @@
 """`manatee demo`: the whole story on one machine, every part of it the real thing.
 
-Five people act: the operator, who runs the service in a process of its own; the data provider;
-the researcher; the guest, which is nobody; and the auditor. What is not real is the TEE: the
-evidence is simulated, or quoted by a software TPM, and every screen says so.
+Six act: the operator, who runs the service in a process of its own; the data provider; the
+researcher; the guest, which is nobody; a witness of the log of runs; and the auditor. What is not
+real is the TEE: the evidence is simulated, or quoted by a software TPM, and every screen says so.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,10 +29,11 @@ from manatee.cli._researcher import (
     rehearse,
     submit,
 )
-from manatee.cli._services import SANDBOX_FOLDER, running_service
+from manatee.cli._services import SANDBOX_FOLDER, run_log, running_service
 from manatee.cli._tee import tee_named
 from manatee.cli._timeline import Timeline
 from manatee.cli._verify import verify
+from manatee.cli._witness import running_witness, witness_key
 from manatee.errors import (
     BackendUnavailableError,
     ConflictError,
@@ -172,6 +173,17 @@ def _service(settings: Settings, folder: Path, timeline: Timeline) -> Iterator[s
         yield url
 
 
+@contextmanager
+def _watched(settings: Settings, folder: Path, timeline: Timeline) -> Iterator[Settings]:
+    """Have a witness, a process of its own, cosign the log of runs."""
+    with ExitStack() as stack:
+        with timeline.step("witness", "Watch the log of runs (`manatee ledger witness`)") as update:
+            log_key = run_log(settings.home).trust().log_key
+            key, url = stack.enter_context(running_witness(folder / "witness", log_key))
+            update(f"{key.partition('+')[0]} at {url}")
+        yield replace(settings, run_log_witnesses=f"{key}@{url}")
+
+
 def run_demo(options: DemoOptions, settings: Settings, timeline: Timeline) -> DemoOutcome:
     """Play the story from the private table to the verified bundle.
 
@@ -208,12 +220,20 @@ def run_demo(options: DemoOptions, settings: Settings, timeline: Timeline) -> De
 
     with timeline.step("everyone", "Make keys, accounts and the key broker's policy") as update:
         room = make_local_room(
-            folder, runtime=settings.runtime, runtime_digest=runtime, label=label, tee=tee
+            folder,
+            runtime=settings.runtime,
+            runtime_digest=runtime,
+            label=label,
+            tee=tee,
+            witness=witness_key(folder / "witness"),
         )
         insecure = ", ".join(room.settings.insecure())
         update(f"INSECURE, for this demo: {insecure}" if insecure else f"tier {tee.tier.value}")
 
-    with _service(room.settings, folder, timeline) as url:
+    with (
+        _watched(room.settings, folder, timeline) as watched,
+        _service(watched, folder, timeline) as url,
+    ):
         from manatee.client import ManateeClient
 
         provider = ManateeClient(url, room.provider_token)

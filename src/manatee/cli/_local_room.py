@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
+
 from manatee._clock import system_clock, timestamp
 from manatee.attestation import ReferenceValues, TpmReference
 from manatee.bundle import TrustAnchors, write_trust
@@ -57,7 +59,13 @@ class LocalRoom:
 
 
 def make_local_room(
-    folder: Path, *, runtime: Path, runtime_digest: str, label: Label, tee: Tee | None = None
+    folder: Path,
+    *,
+    runtime: Path,
+    runtime_digest: str,
+    label: Label,
+    tee: Tee | None = None,
+    witness: str = "",
 ) -> LocalRoom:
     """Set up accounts, keys, the key broker with its policy, and a trust file.
 
@@ -67,6 +75,7 @@ def make_local_room(
         runtime_digest: Its measurement: the only one the broker will release keys to.
         label: Of the data; `real` needs an insecure setting, since the tier is below hardware.
         tee: The guests' device; None: the simulated one.
+        witness: Verifier key of a witness that must have cosigned the log of runs; "": none must.
     """
     tee = tee or tee_named("simulated")
     home = folder / "home"
@@ -117,7 +126,11 @@ def make_local_room(
         minimum_tier=tee.tier,
         reference_values=references,
         approvers={PROVIDER: (approver.public_key,)},
-        run_log=run_log(home).trust(),
+        run_log=msgspec.structs.replace(
+            run_log(home).trust(),
+            witnesses=(witness,) if witness else (),
+            quorum=1 if witness else 0,
+        ),
         broker_logs={
             BROKER: LogTrust(origin=broker_log.name, log_key=str(broker_log.key)),
         },

@@ -23,7 +23,7 @@ from manatee._clock import monotonic, system_clock
 from manatee.collateral import Collateral
 from manatee.errors import ServiceUnreachableError
 from manatee.keybroker import asgi_app, open_broker
-from manatee.ledger import ED25519, EntryLog, signer_in
+from manatee.ledger import ED25519, EntryLog, parse_witnesses, signer_in
 from manatee.records import canonical_json, parse_json
 from manatee.settings import PREFIX, Settings
 
@@ -62,17 +62,23 @@ def mount_key_broker(app: FastAPI, settings: Settings) -> bool:
     return True
 
 
-def run_log(home: Path) -> EntryLog:
+def run_log(home: Path, witnesses: str = "") -> EntryLog:
     """Return the installation's transparency log of runs; starts it on first use.
 
     Its folder holds static files that anybody may be given to read, mirror and watch; the key
     lies beside it.
 
+    Args:
+        home: The installation.
+        witnesses: As the setting `run_log_witnesses` names them.
+
     Raises:
         LedgerError, StoreError: It cannot be read or written, or its files are damaged.
+        SettingsError: A witness is not named as it must be.
     """
+    asked = parse_witnesses(witnesses)
     name = f"manatee.invalid/runs/{secrets.token_hex(8)}"
-    return EntryLog(home / "run-log", signer_in(home / "run-log-key.json", name, ED25519))
+    return EntryLog(home / "run-log", signer_in(home / "run-log-key.json", name, ED25519), asked)
 
 
 def announce(settings: Settings, url: str) -> None:
@@ -117,9 +123,8 @@ def serve(settings: Settings) -> None:
         tee = tee_named(settings.tee)
         tee.root(settings.home)  # a device that cannot be had is an error now, not at the first job
         backend = tee.backend(sandbox, settings.home)
-        app = create_app(
-            store, settings, system_clock, runtimes={runtime}, run_log=run_log(settings.home)
-        )
+        runs = run_log(settings.home, settings.run_log_witnesses)
+        app = create_app(store, settings, system_clock, runtimes={runtime}, run_log=runs)
         mount_key_broker(app, settings)
         reconciler = Reconciler(
             store=store,
@@ -127,6 +132,7 @@ def serve(settings: Settings) -> None:
             runtimes={runtime: settings.runtime},
             folder=settings.home / "jobs",
             clock=system_clock,
+            run_log=runs,
             owner=f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}",
             lease_seconds=settings.lease_seconds,
             poll_seconds=settings.poll_seconds,

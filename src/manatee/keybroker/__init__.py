@@ -7,16 +7,15 @@ from manatee.keybroker._broker import CHALLENGE_SECONDS, BrokerKeys, KeyBroker
 from manatee.keybroker._budget import Budget, NoBudget
 from manatee.keybroker._decision_log import DecisionLog
 from manatee.keybroker._folder import (
-    check_policy,
     create_broker,
     decision_log_signer,
     open_broker,
     read_broker_keys,
     trust_policy_key,
-    write_policy,
     write_private,
 )
 from manatee.keybroker._http import asgi_app
+from manatee.keybroker._rules import Rules, fixed_rules, install_policy, write_policy
 from manatee.keybroker._store import BrokerStore, LoggedDecision, chain_digest
 
 __all__ = [
@@ -28,11 +27,13 @@ __all__ = [
     "KeyBroker",
     "LoggedDecision",
     "NoBudget",
+    "Rules",
     "asgi_app",
     "chain_digest",
-    "check_policy",
     "create_broker",
     "decision_log_signer",
+    "fixed_rules",
+    "install_policy",
     "open_broker",
     "read_broker_keys",
     "trust_policy_key",

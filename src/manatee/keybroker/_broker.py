@@ -7,19 +7,21 @@ refusal of any kind releases nothing.
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from manatee._clock import Clock, timestamp
 from manatee._clock import monotonic as monotonic_clock
-from manatee.attestation import NO_ENDORSEMENTS, Endorsements, ReferenceValues, verifiers
+from manatee.attestation import NO_ENDORSEMENTS, Endorsements, verifiers
 from manatee.custody import KeyCustody, unwrap_data_key
 from manatee.errors import (
     CustodyDeniedError,
     CustodyUnavailableError,
     InputError,
     KeyDeniedError,
+    LimitError,
     ManateeError,
     SealingError,
     SettingsError,
@@ -29,8 +31,9 @@ from manatee.keybroker._budget import Budget, NoBudget
 from manatee.keybroker._decision_log import DecisionLog
 from manatee.keybroker._guest import appraise_guest
 from manatee.keybroker._rates import RateLimiter
+from manatee.keybroker._rules import Rules
 from manatee.keybroker._store import BrokerStore, Grant
-from manatee.policy import ReleaseFacts, VerifiedPolicy, decide
+from manatee.policy import ReleaseFacts, decide
 from manatee.records import (
     MAX_JSON_BYTES,
     NONCE_BYTES,
@@ -77,8 +80,7 @@ class KeyBroker:
         self,
         keys: BrokerKeys,
         *,
-        policy: VerifiedPolicy,
-        reference_values: ReferenceValues,
+        rules: Callable[[], Rules],
         store: BrokerStore,
         decisions: DecisionLog,
         clock: Clock,
@@ -92,8 +94,8 @@ class KeyBroker:
 
         Args:
             keys: Its name and key custody.
-            policy: The provider's, verified.
-            reference_values: What evidence is held against.
+            rules: The provider's verified policy and what evidence is held against; asked for
+                anew at every request.
             store: Nonces, grants and decisions.
             decisions: The transparency log of the decisions in `store`.
             clock: Its own; believed only as long as it does not go back.
@@ -109,8 +111,8 @@ class KeyBroker:
         self._per_job = RateLimiter(per_minute=60, burst=120, monotonic=monotonic)
         self._overall = RateLimiter(per_minute=1200, burst=2400, monotonic=monotonic)
         self._keys = keys
-        self._policy = policy
-        self._reference_values = reference_values
+        self._rules = rules
+        self._granting = threading.Lock()
         self._store = store
         self._clock = clock
         self._log = log
@@ -170,6 +172,12 @@ class KeyBroker:
         except CustodyUnavailableError as error:
             self._deny(request, "custody", (error.message,))
             raise
+        except (StoreError, LimitError):
+            raise  # nothing can be written, or nothing was looked at
+        except ManateeError as error:
+            # an error that nobody foresaw here is a refusal, too, and says nothing outside
+            self._deny(request, "internal", (error.message,))
+            raise KeyDeniedError("internal", "the request could not be decided.") from error
 
     def _collateral(self) -> Endorsements:
         try:
@@ -177,6 +185,16 @@ class KeyBroker:
         except (InputError, StoreError) as error:
             raise KeyDeniedError(
                 "collateral", "the broker's collateral cannot be read.", reasons=(error.message,)
+            ) from error
+
+    def _current_rules(self) -> Rules:
+        try:
+            return self._rules()
+        except ManateeError as error:
+            raise KeyDeniedError(
+                "policy",
+                "the broker has no policy that it may use.",
+                reasons=(error.message,),
             ) from error
 
     def _limit(self, job_digest: str) -> None:
@@ -196,6 +214,7 @@ class KeyBroker:
         at = self._clock()
         self._store.check_clock(at.timestamp())
         nonce, session_key, kind = self._consistent(request, at)
+        rules = self._current_rules()  # once: one request is decided by one version
         # 3. signature chain, 4. freshness, 5. binding
         bound = binding(
             purpose="key-release",
@@ -209,7 +228,7 @@ class KeyBroker:
             kind=kind,
             at=at,
             bound=bound,
-            reference_values=self._reference_values,
+            reference_values=rules.reference_values,
             endorsements=self._collateral(),
             max_age_seconds=CHALLENGE_SECONDS,
         )
@@ -224,9 +243,9 @@ class KeyBroker:
         datasets = request.datasets
         names = tuple(dataset.name for dataset in datasets)
         manifest = request.manifest
-        decided = decide(
-            self._policy,
-            ReleaseFacts(
+
+        def facts() -> ReleaseFacts:
+            return ReleaseFacts(
                 manifest=manifest,
                 job_digest=request.job_digest,
                 datasets=datasets,
@@ -240,43 +259,47 @@ class KeyBroker:
                     names, project=manifest.project, researcher=manifest.researcher
                 ),
                 epsilon_micro_left=self._budget.left(datasets),
-            ),
-        )
+            )
+
+        decide(rules.policy, facts())
         # 8. seal first, reserve and grant second, answer third: a failure before the grant burns
         #    nothing, a crash after it releases nothing twice
         sealed = tuple(
             self._seal(dataset, request, result.tier, at, nonce=nonce, session_key=session_key)
             for dataset in datasets
         )
-        self._budget.reserve(request.job_digest, datasets)
-        try:
-            logged = self._store.grant(
-                request.job_digest,
-                tuple(
-                    Grant(
-                        dataset_version(dataset),
-                        dataset.name,
-                        manifest.project,
-                        manifest.researcher,
-                    )
-                    for dataset in datasets
-                ),
-                attempt=request.attempt,
-                now=at.timestamp(),
-                decision=self._decision(
-                    request,
-                    at=at,  # the moment that the answer states, or the two would disagree
-                    outcome="released",
-                    tier=result.tier.value,
+        with self._granting:
+            # again, with what other jobs used meanwhile; nobody else counts or reserves now
+            decided = decide(rules.policy, facts())
+            self._budget.reserve(request.job_digest, datasets)
+            try:
+                logged = self._store.grant(
+                    request.job_digest,
+                    tuple(
+                        Grant(
+                            dataset_version(dataset),
+                            dataset.name,
+                            manifest.project,
+                            manifest.researcher,
+                        )
+                        for dataset in datasets
+                    ),
+                    attempt=request.attempt,
+                    now=at.timestamp(),
+                    decision=self._decision(
+                        request,
+                        at=at,  # the moment that the answer states, or the two would disagree
+                        outcome="released",
+                        tier=result.tier.value,
+                        reasons=decided.reasons,
+                        policy_version=decided.policy_version,
+                    ),
                     reasons=decided.reasons,
-                    policy_version=decided.policy_version,
-                ),
-                reasons=decided.reasons,
-            )
-        except ManateeError:
-            self._budget.cancel(request.job_digest)
-            raise
-        self._budget.commit(request.job_digest)
+                )
+            except ManateeError:
+                self._budget.cancel(request.job_digest)
+                raise
+            self._budget.commit(request.job_digest)
         # 9. the decision is in the log before anybody acts on it
         proof = self._decisions.publish(logged.seq)
         self._log(

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Literal
 
 from manatee._clock import Clock
-from manatee.attestation import NO_ENDORSEMENTS, Endorsements, ReferenceValues
+from manatee.attestation import NO_ENDORSEMENTS, Endorsements
 from manatee.custody import KeyCustody, KeySettings, create_custody, open_custody
 from manatee.errors import ConflictError, SettingsError
 from manatee.keybroker._broker import BrokerKeys, KeyBroker, Log
 from manatee.keybroker._budget import Budget
 from manatee.keybroker._decision_log import DecisionLog
+from manatee.keybroker._rules import TRUST, FolderRules, PolicyTrust
 from manatee.keybroker._store import BrokerStore
 from manatee.ledger import ED25519, NoteSigner, signer_in
-from manatee.policy import SignedPolicy, VerifiedPolicy, verify_policy
-from manatee.records import Base64, Record, canonical_json, read_record, unbase64
+from manatee.records import Record, canonical_json, read_record
 from manatee.records._base import Name
 
 
@@ -88,14 +88,6 @@ def read_broker_keys(folder: Path) -> BrokerKeys:
     return BrokerKeys(broker_file.broker_id, open_custody(folder))
 
 
-class _PolicyTrust(Record, frozen=True, kw_only=True):
-    """Whose policies a broker takes, and under which key: set once."""
-
-    format_version: Literal[1] = 1
-    provider: Name
-    policy_key: Base64
-
-
 def trust_policy_key(folder: Path, provider: str, public_key: str) -> None:
     """Pin the key under which this broker takes a provider's policies.
 
@@ -107,8 +99,8 @@ def trust_policy_key(folder: Path, provider: str, public_key: str) -> None:
     Raises:
         ConflictError: A key is pinned already; it is never replaced by a command.
     """
-    trust = _PolicyTrust(provider=provider, policy_key=public_key)
-    write_private(folder / "policy-trust.json", canonical_json(trust))
+    trust = PolicyTrust(provider=provider, policy_key=public_key)
+    write_private(folder / TRUST, canonical_json(trust))
 
 
 def decision_log_signer(folder: Path, broker_id: str) -> NoteSigner:
@@ -118,54 +110,6 @@ def decision_log_signer(folder: Path, broker_id: str) -> NoteSigner:
         MalformedError: The file holds something else.
     """
     return signer_in(folder / "log-key.json", f"manatee.invalid/keybroker/{broker_id}", ED25519)
-
-
-def write_policy(folder: Path, policy: SignedPolicy, reference_values: ReferenceValues) -> None:
-    """Set the broker's policy and reference values; a running broker takes them at its start."""
-    for name, record in (("policy.json", policy), ("reference-values.json", reference_values)):
-        temporary = folder / f".{name}.{os.getpid()}"
-        temporary.write_bytes(canonical_json(record))
-        temporary.replace(folder / name)
-
-
-def _pinned(folder: Path) -> _PolicyTrust:
-    try:
-        data = (folder / "policy-trust.json").read_bytes()
-    except OSError as error:
-        raise SettingsError(
-            f"the key broker in {folder} pins no policy key.",
-            hint="Pin the provider's: `manatee keybroker trust`.",
-        ) from error
-    return read_record(data, _PolicyTrust, what="policy-trust.json")
-
-
-def check_policy(folder: Path, policy: SignedPolicy, *, clock: Clock) -> int:
-    """Check a policy as this broker will when it starts. Changes nothing.
-
-    Returns:
-        Its version.
-
-    Raises:
-        SettingsError, AuthorizationError, PolicyError, MalformedError: As `open_broker`.
-    """
-    store = BrokerStore(folder / "broker.db")
-    try:
-        return _verified(folder, policy, store, clock).document.version
-    finally:
-        store.close()
-
-
-def _verified(
-    folder: Path, policy: SignedPolicy, store: BrokerStore, clock: Clock
-) -> VerifiedPolicy:
-    pinned = _pinned(folder)
-    return verify_policy(
-        policy,
-        provider=pinned.provider,
-        trusted_key=unbase64(pinned.policy_key),
-        at=clock(),
-        last_version=store.policy_version(0),
-    )
 
 
 def open_broker(
@@ -195,23 +139,10 @@ def open_broker(
         MalformedError: One of the files is something else; nothing is assumed in its place.
     """
     keys = read_broker_keys(folder)
-    _pinned(folder)
-    try:
-        policy = (folder / "policy.json").read_bytes()
-        references = (folder / "reference-values.json").read_bytes()
-    except OSError as error:
-        raise SettingsError(
-            f"the key broker in {folder} has no policy.",
-            hint="Without one it releases nothing: `manatee keybroker policy`.",
-        ) from error
     store = BrokerStore(folder / "broker.db")
-    signed = read_record(policy, SignedPolicy, what="policy.json")
-    verified = _verified(folder, signed, store, clock)
-    store.policy_version(verified.document.version)
     return KeyBroker(
         keys,
-        policy=verified,
-        reference_values=read_record(references, ReferenceValues, what="reference-values.json"),
+        rules=FolderRules(folder, store, clock),
         store=store,
         decisions=DecisionLog(folder / "log", decision_log_signer(folder, keys.broker_id), store),
         clock=clock,

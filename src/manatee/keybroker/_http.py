@@ -9,7 +9,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from manatee.errors import KeyDeniedError, MalformedError, ManateeError, TooLargeError, meaning
+from manatee.errors import (
+    InputError,
+    KeyDeniedError,
+    LimitError,
+    MalformedError,
+    ManateeError,
+    TooLargeError,
+    meaning,
+)
 from manatee.keybroker._broker import MAX_BODY_BYTES, KeyBroker
 from manatee.records import Record, canonical_json
 
@@ -19,7 +27,23 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
+BODY_SECONDS = 20.0
+"""How long a body may take to arrive; a guest's is there at once."""
+
+MAX_REQUESTS_IN_HAND = 128
+"""Requests that are read or decided at one time; each holds a body of at most `MAX_BODY_BYTES`."""
+
+
 async def _body(receive: Receive) -> bytes:
+    """Return the body. Raises TooLargeError, MalformedError: too large, late or cut off."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _all_of(receive)
+    except TimeoutError as error:
+        raise MalformedError("the request's body did not arrive in time.") from error
+
+
+async def _all_of(receive: Receive) -> bytes:
     received = bytearray()
     while True:
         message = await receive()
@@ -57,7 +81,8 @@ def problem(error: ManateeError) -> tuple[int, bytes]:
         "status": status,
         "code": error.code,
         "detail": error.message,
-        "hint": error.hint,
+        # what broke inside may name files and places: no business of whoever asks
+        "hint": error.hint if isinstance(error, InputError | LimitError) else "",
     }
     if isinstance(error, KeyDeniedError):
         body |= {
@@ -74,6 +99,18 @@ def asgi_app(broker: KeyBroker) -> AsgiApp:
         "/v1/challenge": broker.challenge,
         "/v1/release": broker.release,
     }
+
+    in_hand = 0
+
+    async def decided(handler: Callable[[bytes], Record], receive: Receive) -> Record:
+        nonlocal in_hand
+        if in_hand >= MAX_REQUESTS_IN_HAND:
+            raise LimitError("too many requests at one time.", hint="Try again in a minute.")
+        in_hand += 1
+        try:
+            return await asyncio.to_thread(handler, await _body(receive))
+        finally:
+            in_hand -= 1
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -95,7 +132,7 @@ def asgi_app(broker: KeyBroker) -> AsgiApp:
             await _answer(send, status, "application/problem+json", body)
             return
         try:
-            record = await asyncio.to_thread(handler, await _body(receive))
+            record = await decided(handler, receive)
         except ManateeError as error:
             status, body = problem(error)
             await _answer(send, status, "application/problem+json", body)

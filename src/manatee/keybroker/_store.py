@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from manatee.errors import KeyDeniedError, LimitError, StoreError
+from manatee.errors import AuthorizationError, KeyDeniedError, LimitError, StoreError
 from manatee.records import Digest, digest_bytes, length_prefixed
 
 MAX_OPEN_NONCES = 10_000
@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS grants (
   granted_at REAL NOT NULL, dataset TEXT NOT NULL, project TEXT NOT NULL,
   researcher TEXT NOT NULL, PRIMARY KEY (job_digest, dataset_version));
 CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS policies (version INTEGER PRIMARY KEY, digest TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS decisions (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL, digest TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS reasons (seq INTEGER PRIMARY KEY, reasons TEXT NOT NULL);
@@ -132,10 +133,34 @@ class BrokerStore:
                 "clock", "the broker's clock went back.", hint="Set it right; nothing is released."
             )
 
-    def policy_version(self, version: int) -> int:
-        """Remember the highest policy version seen, and return it; 0 only looks."""
+    def policy_version(self) -> int:
+        """Return the highest policy version that was taken; 0 if none was."""
         with self._transaction() as connection:
-            return int(self._mark(connection, "policy", float(version)))
+            return int(self._mark(connection, "policy", 0.0))
+
+    def take_policy(self, version: int, digest: str) -> None:
+        """Remember a verified policy: its version, and the one document that bears it.
+
+        Raises:
+            AuthorizationError: A higher version was taken, or another document of this one.
+        """
+        with self._transaction() as connection:
+            highest = int(self._mark(connection, "policy", 0.0))
+            if version < highest:
+                raise AuthorizationError(
+                    f"policy version {version} is older than {highest}, seen before.",
+                    hint="Sign the policy anew with a higher version.",
+                )
+            connection.execute("INSERT OR IGNORE INTO policies VALUES (?, ?)", (version, digest))
+            (taken,) = connection.execute(
+                "SELECT digest FROM policies WHERE version = ?", (version,)
+            ).fetchone()
+            if taken != digest:
+                raise AuthorizationError(
+                    f"another policy of version {version} was taken before.",
+                    hint="Every edit needs a higher version.",
+                )
+            self._mark(connection, "policy", float(version))
 
     @staticmethod
     def _mark(connection: sqlite3.Connection, name: str, value: float) -> float:

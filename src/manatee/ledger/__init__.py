@@ -42,7 +42,11 @@ from manatee.ledger._signer_file import signer_in
 from manatee.ledger._sources import read_folder, read_source, read_url
 from manatee.ledger._tiles import TileTree, bundle_path, tile_path
 from manatee.ledger._witness import Witness, WitnessAnswer
-from manatee.ledger._witness_client import WitnessAddress, collect_cosignatures
+from manatee.ledger._witness_client import (
+    WitnessAddress,
+    collect_cosignatures,
+    parse_witnesses,
+)
 from manatee.ledger._witness_http import witness_app
 
 __all__ = [
@@ -80,6 +84,7 @@ __all__ = [
     "parse_log_proof",
     "parse_note",
     "parse_signatures",
+    "parse_witnesses",
     "read_folder",
     "read_source",
     "read_url",

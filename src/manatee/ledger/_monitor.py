@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from manatee.errors import ForkError, LedgerError
+from manatee.errors import ForkError, LedgerError, ManateeError
 from manatee.ledger._checkpoint import SignedCheckpoint, verify_checkpoint, verify_cosignature
 from manatee.ledger._hashing import EMPTY_ROOT, leaf_hash
 from manatee.ledger._ledger import CHECKPOINT, LogReader
@@ -69,10 +69,11 @@ class Monitor:
             mirror: Also keep the files, made anew from the entries.
 
         Raises:
-            ForkError: The log shows another past than before. Both checkpoints are kept in this
+            ForkError: The log signed another past than before. Both checkpoints are kept in this
                 monitor's folder.
-            LedgerError: A signature does not hold, too few witnesses cosigned, or entries and
-                root do not belong together.
+            LedgerError: A signature does not hold, too few witnesses cosigned, entries and root
+                do not belong together, or what is shown is older than what was seen before: by
+                itself no proof of anything, for a copy may be stale.
             NotFoundError, ServiceUnreachableError: A file is missing, or the log is away.
         """
         with self._files.only_writer():
@@ -86,7 +87,7 @@ class Monitor:
                 else CompactRange(state.size, map(unbase64, state.hashes))
             )
             if signed.checkpoint.size < known.size:
-                self._accuse(signed, f"the log shrank from {known.size} entries")
+                self._look_back(reader, signed, known)
             old_size = known.size
             for entry in reader.entries(old_size, signed.checkpoint.size):
                 known.append(leaf_hash(entry))
@@ -122,11 +123,32 @@ class Monitor:
             hint="Its files are damaged, or it hides what it signed. Compare with a mirror.",
         )
 
+    def _look_back(self, reader: LogReader, signed: SignedCheckpoint, known: CompactRange) -> None:
+        """Tell a stale copy from a fork, by entries known to be the ones seen: root for root."""
+        size, shown = known.size, signed.checkpoint
+        for source in (reader, LogReader(self._files.read)):
+            past = _root_at(source, shown.size, known)
+            if past is None:
+                continue
+            if past != shown.root:
+                self._accuse(signed, f"the log signed another tree of {shown.size} entries")
+            raise LedgerError(
+                f"the log shows {shown.size} entries, {size} were seen before: it is stale.",
+                hint="The two trees agree, so this is no fork. Ask it later, or another copy.",
+            )
+        self._files.write("older.checkpoint", signed.encode())
+        self._files.sync()
+        raise LedgerError(
+            f"the log shows {shown.size} entries, {size} were seen before: stale, or rolled back.",
+            hint="Its files do not tell which. If no copy shows the later entries any more, they "
+            f"were taken back; the checkpoints in {self._files.path} say what it signed.",
+        )
+
     def _accuse(self, signed: SignedCheckpoint, what: str) -> None:
         self._files.write("fork.checkpoint", signed.encode())
         self._files.sync()
         raise ForkError(
-            f"{what}: it was rolled back or forked.",
+            f"{what}: it was edited or forked.",
             hint=f"The two signed checkpoints in {self._files.path} prove it: keep them.",
         )
 
@@ -153,3 +175,16 @@ class Monitor:
         )
         self._files.write(STATE, canonical_json(state))
         self._files.sync()
+
+
+def _root_at(source: LogReader, size: int, known: CompactRange) -> bytes | None:
+    """Return the root of the first entries of a known tree; None if `source` lacks that tree."""
+    grown, past = CompactRange(), EMPTY_ROOT
+    try:
+        for entry in source.entries(0, known.size):
+            grown.append(leaf_hash(entry))
+            if grown.size == size:
+                past = grown.root()
+    except ManateeError:
+        return None  # not all of it is there: nothing can be said from it
+    return past if grown.root() == known.root() else None

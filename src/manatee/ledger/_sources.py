@@ -50,7 +50,7 @@ def request(
         SettingsError: The address is not http or https.
         ServiceUnreachableError: No answer in time, or one over `at_most` bytes.
     """
-    parts, host, port = _address(url)
+    parts, host, port = check_address(url)
     late = threading.Event()
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     try:
@@ -75,7 +75,8 @@ def request(
     return answer.status, answer.getheader("Content-Type", ""), data
 
 
-def _address(url: str) -> tuple[SplitResult, str, int | None]:
+def check_address(url: str) -> tuple[SplitResult, str, int | None]:
+    """Return an http address, its host and its port. Raises SettingsError: it is none."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port

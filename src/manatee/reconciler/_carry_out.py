@@ -12,12 +12,13 @@ from datetime import datetime
 
 from manatee._clock import Clock
 from manatee.backends import Backend, GuestState, Handle
-from manatee.errors import BackendError, InputError, ManateeError
+from manatee.errors import BackendError, InputError, LedgerError, ManateeError, StoreError
 from manatee.jobs import TERMINAL_STATES, JobState
+from manatee.ledger import EntryLog
 from manatee.policy import count_approvers
 from manatee.reconciler._checks import check_job
 from manatee.reconciler._inputs import InputsFolder
-from manatee.reconciler._result import read_result
+from manatee.reconciler._result import logged_as, read_result
 from manatee.reconciler._step import Action, Do, JobView, Move, Observed, ResultView, Wait
 from manatee.records import Cause, canonical_json, digest_bytes, digest_file, read_record
 from manatee.store import Job, JobUpdate, Store
@@ -67,6 +68,7 @@ class Hands:
         clock: Clock,
         owner: str,
         max_jobs_in_flight: int,
+        run_log: EntryLog | None,
         after_step: AfterStep,
     ) -> None:
         self._store = store
@@ -76,6 +78,7 @@ class Hands:
         self._clock = clock
         self._owner = owner
         self._max_jobs_in_flight = max_jobs_in_flight
+        self._run_log = run_log
         self._after_step = after_step
 
     # --- observing ------------------------------------------------------------------------------
@@ -198,11 +201,30 @@ class Hands:
                 self._backend(job).cleanup(self._handle(job))
                 self._after_step("after clean_up")
             self._inputs.remove(job)
+            self._log_run(job)
         message = ""
         if after is JobState.REJECTED:
             refused = [r for r in self._store.decisions.reviews(job.id) if not r.approved]
             message = refused[0].reason if refused else ""
         return self._write(job, after, JobUpdate(cause=cause, message=message or None))
+
+    def _log_run(self, job: Job) -> None:
+        """Put the run into the log of runs, before its job ends.
+
+        The intention is the stored result. The log knows its entries, so a second call after a
+        crash adds nothing. As long as the log cannot be written, the job does not end.
+        """
+        if self._run_log is None or job.result_digest is None:
+            return
+        entry = logged_as(self._store.blobs.read(job.result_digest))
+        if entry is None:
+            return
+        self._after_step("before log")
+        try:
+            self._run_log.prove(entry)
+        except LedgerError as error:
+            raise StoreError("the log of runs cannot be written.", hint=error.message) from error
+        self._after_step("after log")
 
     def _check(self, job: Job) -> Job:
         try:

@@ -25,6 +25,7 @@ from manatee.errors import (
     TransitionError,
 )
 from manatee.jobs import JobState
+from manatee.ledger import EntryLog
 from manatee.reconciler._carry_out import AfterStep, Hands, view_of
 from manatee.reconciler._inputs import InputsFolder
 from manatee.reconciler._step import Do, Wait, step
@@ -74,6 +75,7 @@ class Reconciler:
         poll_seconds: float = 0.05,
         max_jobs_in_flight: int = 2,
         workers: int = 4,
+        run_log: EntryLog | None = None,
         after_step: AfterStep = _nothing,
     ) -> None:
         """Make a reconciler.
@@ -89,6 +91,8 @@ class Reconciler:
             poll_seconds: Pause between two looks at a running guest or an idle queue.
             max_jobs_in_flight: Jobs between building and output check, in the whole installation.
             workers: Jobs worked on at one time; a slow one does not hold up the others.
+            run_log: Every run that left a statement is in it before its job ends; None: there is
+                no such log.
             after_step: Called between any two effects; lets tests crash there.
         """
         self._store = store
@@ -107,6 +111,7 @@ class Reconciler:
             clock=clock,
             owner=owner,
             max_jobs_in_flight=max_jobs_in_flight,
+            run_log=run_log,
             after_step=after_step,
         )
         self._held: dict[str, _Held] = {}

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from manatee.bundle import read_statement
+from manatee.bundle import read_statement, run_entry
 from manatee.errors import BackendError, BundleError, InputError
-from manatee.records import ExitStatus, GuestResult, unbase64
+from manatee.records import ExitStatus, GuestResult, read_record, unbase64
 from manatee.store import Job
 
 
@@ -61,3 +61,16 @@ def read_result(job: Job, result: GuestResult) -> ReadResult:
         checks_passed=bool(checks) and all(check.passed for check in checks),
         outputs_digest=None if sealed is None else sealed.sha256,
     )
+
+
+def logged_as(stored: bytes) -> bytes | None:
+    """Return the entry of a stored result for the log of runs; None if it has no statement.
+
+    Raises:
+        MalformedError, BundleError: It is not what `read_result` let in.
+    """
+    result = read_record(stored, GuestResult, what="result", max_bytes=len(stored))
+    if result.envelope is None:
+        return None
+    _statement, payload, _key = read_statement(unbase64(result.envelope))
+    return run_entry(payload, result.job_digest)

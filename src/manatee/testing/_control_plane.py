@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from manatee._clock import Clock, system_clock
 from manatee.bundle import make_statement, sign_statement
 from manatee.jobs import JobState
+from manatee.ledger import ED25519, EntryLog, new_signer
 from manatee.policy import sign_approval
 from manatee.reconciler import Reconciler
 from manatee.records import (
@@ -147,6 +148,8 @@ class ControlPlane:
         self.upload("hospital", SEALED)
         self.upload("hospital", TWIN)
         self.entry: CatalogueEntry = self.store.datasets.publish(self.publication(release))
+        self.log_signer = new_signer("manatee.invalid/runs/test", ED25519)
+        self.run_log = EntryLog(folder / "run-log", self.log_signer)
         guests = folder / "guests"
         guests.mkdir()
         self.place = MemoryPlace(guests, at_once=at_once)
@@ -276,6 +279,7 @@ class ControlPlane:
             folder=self.folder / "work",
             clock=clock or self.clock,
             owner=owner,
+            run_log=self.run_log,
             after_step=after_step,
             max_jobs_in_flight=max_jobs_in_flight,
             lease_seconds=lease_seconds,

@@ -26,7 +26,7 @@ from manatee.attestation import ReferenceValues, SimulatedClaims, SimulatedDevic
 from manatee.attestation._simulated import AUTHORITY, DEVICE, KIND, MAGIC, MEDIA_TYPE
 from manatee.bundle import TrustAnchors, make_statement, sign_statement, write_bundle
 from manatee.custody import create_custody, wrap_data_key
-from manatee.keybroker import BrokerKeys, BrokerStore, DecisionLog, KeyBroker
+from manatee.keybroker import BrokerKeys, BrokerStore, DecisionLog, KeyBroker, fixed_rules
 from manatee.ledger import ED25519, new_signer
 from manatee.outputs import CHECK_NAMES
 from manatee.policy import (
@@ -424,8 +424,7 @@ class Installation:
         store = BrokerStore(self.folder / state)
         return KeyBroker(
             BrokerKeys(broker_id or self.broker_id, self.custody),
-            policy=policy or self.policy(),
-            reference_values=reference_values or self.reference_values(),
+            rules=fixed_rules(policy or self.policy(), reference_values or self.reference_values()),
             store=store,
             decisions=DecisionLog(self.folder / f"{state}.log", self.log_signer, store),
             clock=self.clock,

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from appraising import look
 
 from manatee.attestation import Endorsements
-from manatee.attestation._tokens.nras import MEDIA_TYPE, read_detached
+from manatee.attestation._tokens.detached import read_detached
+from manatee.attestation._tokens.nras import MEDIA_TYPE
 from vectors import vector
 
 ISSUER = "https://nras.attestation.nvidia.com"

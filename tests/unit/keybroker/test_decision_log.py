@@ -203,7 +203,7 @@ def test_a_broker_without_key_policy_or_reference_values_does_not_start(tmp_path
         start()
     trust_policy_key(folder, "insurer", place.policy_key())
     assert start()
-    for name in ("policy.json", "reference-values.json", "policy-trust.json"):
+    for name in ("rules.json", "policy-trust.json"):
         genuine = (folder / name).read_bytes()
         for damaged in (b"", b"{}", genuine[:-1], genuine.replace(b"{", b'{"extra":1,', 1)):
             (folder / name).write_bytes(damaged)

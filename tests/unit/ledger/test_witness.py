@@ -21,6 +21,7 @@ from manatee.ledger import (
     ED25519,
     EMPTY_ROOT,
     Checkpoint,
+    EntryLog,
     Ledger,
     NoteSignature,
     NoteSigner,
@@ -32,6 +33,7 @@ from manatee.ledger import (
     new_signer,
     parse_checkpoint,
     parse_signatures,
+    parse_witnesses,
     sign_checkpoint,
     verify_cosignature,
     witness_app,
@@ -365,3 +367,51 @@ def test_a_request_over_its_cap_is_not_even_parsed(witness: Witness) -> None:
 def test_an_address_nobody_listens_on_is_unreachable() -> None:
     with pytest.raises(ServiceUnreachableError):
         ask("http://127.0.0.1:1", "checkpoint", at_most=10, timeout=1)
+
+
+def test_many_slow_witnesses_take_no_more_time_than_one_and_an_honest_one_counts(
+    ledger: Ledger, witness: Witness
+) -> None:
+    keys = [new_signer(f"w{number}.example", COSIGNATURE) for number in range(6)]
+    with (
+        addresses(*[trickling] * 6, keys=keys) as slow,
+        serve_in_thread(witness_app(witness)) as url,
+    ):
+        begun = monotonic()
+        problems = collect_cosignatures(ledger, [*slow, WitnessAddress(url, KEY.key)], timeout=1)
+        assert monotonic() - begun < 4
+    assert set(problems) == {item.key.name for item in slow}
+    assert verify_cosignature(ledger.checkpoint(), KEY.key) == int(NOW.timestamp())
+
+
+def test_a_witness_that_is_away_is_left_alone_for_a_while(tmp_path: Path) -> None:
+    asked = 0
+
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal asked
+        asked += 1
+        await answering(b"gone", status=500)(scope, receive, send)
+
+    with addresses(broken, keys=[KEY]) as found:
+        log = EntryLog(tmp_path / "runs", LOG, tuple(found))
+        for number in range(3):
+            log.prove(b"run %d" % number)
+    assert asked == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["http://127.0.0.1:1", f"{KEY.key}", f"{LOG.key}@http://h", f"{KEY.key}@http://", "x@http://h"],
+)
+def test_a_witness_is_named_by_its_key_and_address_or_refused(text: str) -> None:
+    with pytest.raises(SettingsError):
+        parse_witnesses(text)
+
+
+def test_a_witness_is_named_once() -> None:
+    one = f"{KEY.key}@http://127.0.0.1:8767"
+    (found,) = parse_witnesses(f" {one}, ")
+    assert (found.url, found.key) == ("http://127.0.0.1:8767", KEY.key)
+    assert parse_witnesses("") == ()
+    with pytest.raises(SettingsError, match="twice"):
+        parse_witnesses(f"{one},{one}")

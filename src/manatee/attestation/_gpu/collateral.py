@@ -112,8 +112,8 @@ def check_revocation(
         for path in (device, *manifests)
         for place, lower in enumerate(path.certificates[:-1])
     }
-    oldest: datetime | None = None
-    missing = ""
+    dates: list[datetime] = []
+    missing: list[str] = []
     for lower, upper in above.values():
         given, looked = outcome(
             lambda lower=lower, upper=upper: answered(  # type: ignore[misc]
@@ -126,10 +126,9 @@ def check_revocation(
         )
         if looked.refused:
             return None, looked
-        if isinstance(given, Missing):
-            missing = missing or (given.name if lower != device.leaf else "")
-        elif given is not None:
-            oldest = min(oldest or given, given)
-    if missing and conditions.require_revocation_status:
-        return oldest, Looked(missing=missing)
-    return oldest, Looked()
+        if isinstance(given, datetime):
+            dates.append(given)
+        elif isinstance(given, Missing) and lower != device.leaf:
+            missing.append(given.name)
+    wanted = missing if conditions.require_revocation_status else []
+    return min(dates, default=None), Looked(missing=next(iter(wanted), ""))

@@ -139,25 +139,20 @@ def _own_checks(
 ) -> tuple[Check, ...]:
     """Make the checks that need no collateral."""
     report, opaque = evidence.report, evidence.report.opaque
-    architecture = identity.architecture if identity else ""
+    architecture = identity.architecture if identity else None
     firmware = identity.firmware if identity else None
     return (
         check(
             "architecture",
             "GPU is of an architecture you accept",
-            bool(architecture)
-            and architecture in allowed.architectures
-            and evidence.said_architecture == architecture,
+            architecture in allowed.architectures and evidence.said_architecture == architecture,
             good=f"{architecture}: {identity.model}" if identity else "",
             bad="not on your list, not what its certificates say, or they are not NVIDIA's",
         ),
         check(
             "firmware",
             "Signing key is held by the firmware that reported",
-            firmware is not None
-            and bool(opaque.fwid)
-            and firmware.identifier == opaque.fwid
-            and firmware.secure,
+            firmware is not None and firmware.identifier == opaque.fwid and firmware.secure,
             good="the report names the firmware that the boot ROM certified",
             bad="the report names another firmware or none, it is being debugged, or nobody knows",
         ),

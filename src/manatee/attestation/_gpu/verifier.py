@@ -152,5 +152,5 @@ def _check_collateral_is_there(checks: Sequence[Check], found: Sequence[Appraise
     if failed and not other and set(failed) <= set(missing):
         raise AppraisalUnavailableError(
             f"collateral for the GPU is missing or out of date: {missing[failed[0]]}.",
-            hint="Fetch it into the collateral cache, or let the guest send it.",
+            hint="manatee attest collateral fetch gpu; or let the guest send it.",
         )

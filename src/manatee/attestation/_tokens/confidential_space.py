@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from datetime import datetime
 from typing import Any
 
-from manatee.attestation._certificates import Path, build_path, read_certificate
 from manatee.attestation._endorsements import Endorsements
 from manatee.attestation._expected import ExpectedBinding
 from manatee.attestation._images import match_image
@@ -20,10 +17,10 @@ from manatee.attestation._interface import (
     first_refusal,
 )
 from manatee.attestation._reference import ReferenceValues
+from manatee.attestation._tokens.chain import path_of
 from manatee.attestation._tokens.jwt import (
     Token,
     member,
-    need,
     read_times,
     read_token,
     signature_holds,
@@ -34,15 +31,11 @@ from manatee.attestation._tokens.jwt import (
 )
 from manatee.attestation._tokens.keys import find_key
 from manatee.attestation._tokens.reference import ConfidentialSpaceReference
-from manatee.attestation._vendor_roots import der, vendor_chain
-from manatee.errors import AppraisalRefusedError, MalformedError
 from manatee.records import Base64, Evidence, Tier, unbase64
 
 KIND = "gcp-confidential-space"
 MEDIA_TYPE = "application/vnd.manatee.gcp-confidential-space+jwt"
-ROOT_SHA256 = "148b293821bb0c6a317f413c8ba475814091cb22d49b9e3c94198db8e8f86c39"
 ALGORITHM = "RS256"
-MAX_CHAIN = 4
 NONCE_LENGTHS = range(10, 75)
 """Characters a nonce may have (Google, "Confidential Space: connect to external resources")."""
 
@@ -96,7 +89,7 @@ class ConfidentialSpaceVerifier:
         key, no_key = first_refusal(
             lambda: _key(token, allowed, reference_values.roots.get(KIND), endorsements, moment)
         )
-        signed = key is not None and signature_holds(token, key, ALGORITHM)
+        signed = signature_holds(token, key, ALGORITHM)
         model = text_member(claims, "hwmodel")
         debug = claims.get("dbgstat") != "disabled-since-boot"
         supported = texts_member(claims, "submods", "confidential_space", "support_attributes")
@@ -245,26 +238,4 @@ def _key(
 ) -> Any:
     if "x5c" not in token.header:
         return find_key(endorsements, allowed.issuer, text_member(token.header, "kid"))
-    return _path(token.header["x5c"], roots, at).leaf.public_key()
-
-
-def _path(x5c: object, roots: tuple[Base64, ...] | None, at: datetime) -> Path:
-    """Build the path of a token's chain: leaf, intermediates and the pinned root, in order."""
-    if not isinstance(x5c, list) or not 2 <= len(x5c) <= MAX_CHAIN:
-        raise AppraisalRefusedError("the token's chain has a leaf, an intermediate and a root.")
-    chain = [read_certificate(_decode(item)) for item in x5c]
-    if roots is None:
-        pinned = [der(vendor_chain("_tokens", "confidential-space.pem", ROOT_SHA256)[-1])]
-    else:
-        pinned = [unbase64(item) for item in roots]
-    need(der(chain[-1]) in pinned, "the token's chain does not end in a pinned root.")
-    return build_path(chain[0], chain[1:], pinned, at=at)
-
-
-def _decode(item: object) -> bytes:
-    if not isinstance(item, str):
-        raise MalformedError("the token's chain must be texts.")
-    try:
-        return base64.b64decode(item, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise MalformedError("the token's chain is not base64.") from error
+    return path_of(token.header["x5c"], roots, at).leaf.public_key()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from datetime import datetime
 from typing import Any
 
@@ -17,24 +15,21 @@ from manatee.attestation._interface import (
     first_refusal,
 )
 from manatee.attestation._reference import ReferenceValues
+from manatee.attestation._tokens.detached import ALGORITHM, digests_hold, read_detached
 from manatee.attestation._tokens.jwt import (
     Token,
     need,
     read_times,
-    read_token,
     signature_holds,
     text_member,
     times_hold,
 )
 from manatee.attestation._tokens.keys import find_key
 from manatee.attestation._tokens.reference import NrasReference
-from manatee.errors import MalformedError
-from manatee.records import Evidence, Tier, parse_json, unbase64
+from manatee.records import Evidence, Tier, unbase64
 
 KIND = "nvidia-nras"
 MEDIA_TYPE = "application/vnd.manatee.nvidia-nras+json"
-ALGORITHM = "ES384"
-MAX_GPUS = 16
 NOTHING_ALLOWED = NrasReference(issuers=(), hardware_models=())
 _SUCCESS = (
     "x-nvidia-gpu-attestation-report-parsed",
@@ -84,7 +79,7 @@ class NrasVerifier:
         allowed = reference_values.nras or NOTHING_ALLOWED
         times = [read_times(token.claims) for token in (overall, *gpus.values())]
         key, no_key = first_refusal(lambda: _key(overall, allowed, endorsements))
-        signed = key is not None and all(
+        signed = all(
             token.header.get("kid") == overall.header.get("kid")
             and signature_holds(token, key, ALGORITHM)
             for token in (overall, *gpus.values())
@@ -133,7 +128,7 @@ class NrasVerifier:
             check(
                 "submodules",
                 "GPU tokens are the ones the overall token names",
-                _digests_hold(overall, gpus),
+                digests_hold(overall, gpus),
                 good=f"{len(gpus)} GPU(s), by digest",
                 bad="a GPU token is missing, added, swapped, or named by another digest",
             ),
@@ -148,8 +143,7 @@ class NrasVerifier:
             check(
                 "hardware",
                 "GPUs are of models you accept",
-                bool(models)
-                and all(
+                all(
                     any(
                         model == item or model.startswith(f"{item} ")
                         for item in allowed.hardware_models
@@ -194,63 +188,10 @@ class NrasVerifier:
         return AttestationResult(KIND, Tier.HARDWARE, found if signed else None, checks)
 
 
-def read_detached(data: bytes) -> tuple[Token, dict[str, Token]]:
-    """Read a detached EAT strictly: the overall token and each GPU's.
-
-    Raises:
-        MalformedError: It is not one.
-    """
-    whole = parse_json(data, max_bytes=64 << 10)
-    if not isinstance(whole, list) or len(whole) != 2:
-        raise MalformedError("a detached token is a pair.")
-    outer, inner = whole
-    if (
-        not isinstance(outer, list)
-        or len(outer) != 2
-        or outer[0] != "JWT"
-        or not isinstance(outer[1], str)
-        or not isinstance(inner, dict)
-        or not 0 < len(inner) <= MAX_GPUS
-        or not all(isinstance(item, str) for item in inner.values())
-    ):
-        raise MalformedError("a detached token is an overall token and one a GPU.")
-    return _read(outer[1]), {name: _read(text) for name, text in inner.items()}
-
-
-def _read(text: str) -> Token:
-    try:
-        data = text.encode("ascii")
-    except UnicodeEncodeError as error:
-        raise MalformedError("a token is ASCII.") from error
-    return read_token(
-        data, algorithm=ALGORITHM, required=frozenset({"kid"}), optional=frozenset({"typ"})
-    )
-
-
 def _key(overall: Token, allowed: NrasReference, endorsements: Endorsements) -> Any:
     issuer = text_member(overall.claims, "iss")
     need(bool(issuer) and issuer in allowed.issuers, "the tokens' issuer is not one you accept.")
     return find_key(endorsements, issuer, text_member(overall.header, "kid"))
-
-
-def _digests_hold(overall: Token, gpus: dict[str, Token]) -> bool:
-    named = overall.claims.get("submods")
-    if not isinstance(named, dict) or set(named) != set(gpus):
-        return False
-    return all(
-        isinstance(entry, list)
-        and len(entry) == 2
-        and entry[0] == "DIGEST"
-        and isinstance(entry[1], list)
-        and len(entry[1]) == 2
-        and entry[1][0] == "SHA-256"
-        and isinstance(entry[1][1], str)
-        and hmac.compare_digest(
-            entry[1][1].encode(),
-            hashlib.sha256(gpus[name].compact.encode()).hexdigest().encode(),
-        )
-        for name, entry in named.items()
-    )
 
 
 def _in_order(claims: dict[str, Any]) -> bool:

@@ -56,7 +56,7 @@ def failed(result: AttestationResult) -> list[str]:
 
 def der_tag(tag: int, content: bytes) -> bytes:
     size = len(content)
-    length = bytes((size,)) if size < 128 else b"\x81" + bytes((size,))
+    length = bytes((size,)) if size < 128 else b"\x81" + bytes((size & 0xFF,))
     if size > 255:
         length = b"\x82" + size.to_bytes(2, "big")
     return bytes((tag,)) + length + content
@@ -72,11 +72,13 @@ def composite(digest: bytes = FWID, version: bytes = b"\1") -> bytes:
     return der_tag(0x30, der_tag(0x02, version) + key + fwid_sequence(digest))
 
 
-def tcb_info(digest: bytes = FWID, flags: bytes = b"\x00\x80\x00\x00\x01") -> bytes:
+def tcb_info(
+    digest: bytes = FWID, flags: bytes = b"\x00\x80\x00\x00\x01", vendor: bytes = b"NVIDIA"
+) -> bytes:
     """Blackwell's form."""
     return der_tag(
         0x30,
-        der_tag(0x80, b"NVIDIA")
+        der_tag(0x80, vendor)
         + der_tag(0xA6, fwid_sequence(digest) + fwid_sequence(bytes(48)))
         + der_tag(0x87, flags),
     )

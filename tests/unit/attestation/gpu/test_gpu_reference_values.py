@@ -43,6 +43,18 @@ def gpu() -> Gpu:
     return Gpu()
 
 
+def with_firmware(firmware: bytes) -> bytes:
+    """Return Hopper's form with another member for the firmware."""
+    plain = composite()
+    return der_tag(0x30, plain[3 : -len(fwid_sequence(FWID))] + firmware)
+
+
+def test_a_long_statement_of_the_boot_rom_is_read() -> None:
+    gpu = Gpu("blackwell")
+    gpu.extension = (TCB_INFO, tcb_info(vendor=b"N" * 300))
+    assert failed(gpu.look()) == []
+
+
 @pytest.mark.parametrize("architecture", ["hopper", "blackwell"])
 def test_a_report_by_other_firmware_than_the_keys_is_refused(architecture: str) -> None:
     gpu = Gpu(architecture)
@@ -95,6 +107,14 @@ def test_firmware_that_is_debugged_insecure_or_recovering_is_refused(flags: byte
         (TCB_INFO, b"\x30\x84\xff\xff\xff\xff"),
         (TCB_INFO, b"\x30\x81\x05" + bytes(5)),  # not the shortest length
         (TCB_INFO, b"\x30\x80" + bytes(9)),  # no length
+        (COMPOSITE, b"\x30\x83\x00\x00" + composite()[2:]),  # three bytes of length
+        (
+            COMPOSITE,
+            with_firmware(b"\x30\x81" + fwid_sequence(FWID)[1:]),
+        ),  # not the shortest within
+        (COMPOSITE, der_tag(0x30, der_tag(0x04, b"\1") + composite()[6:])),  # no version
+        (TCB_INFO, tcb_info(vendor=b"N" * 4096)),  # too long
+        (TCB_INFO, tcb_info(vendor=b"N") + tcb_info(vendor=b"N")),
     ],
 )
 def test_a_signing_key_that_names_its_firmware_otherwise_is_refused(
@@ -113,6 +133,12 @@ def test_a_gpu_of_an_architecture_that_is_not_listed_is_refused() -> None:
 def test_what_the_evidence_says_of_its_architecture_counts_for_nothing() -> None:
     gpu = Gpu("blackwell")
     gpu.conditions = msgspec.structs.replace(gpu.conditions, architectures=("hopper",))
+    gpu.said = {"arch": "HOPPER"}
+    assert failed(gpu.look()) == ["architecture"]
+
+
+def test_evidence_that_says_another_architecture_than_its_certificates_is_refused() -> None:
+    gpu = Gpu("blackwell")
     gpu.said = {"arch": "HOPPER"}
     assert failed(gpu.look()) == ["architecture"]
 
@@ -235,6 +261,11 @@ def test_inactive_measurements_are_not_compared(gpu: Gpu) -> None:
     assert failed(gpu.look()) == []
 
 
+def test_a_measurement_without_a_value_is_refused_even_where_it_is_inactive(gpu: Gpu) -> None:
+    gpu.driver.inactive = {60: []}
+    assert failed(gpu.look()) == ["driver-manifest", "measurements"]
+
+
 def test_measurement_35_counts_where_the_decoder_is_there(gpu: Gpu) -> None:
     gpu.driver.stated[35] = [OTHER]
     assert failed(gpu.look()) == []
@@ -271,6 +302,10 @@ def test_a_manifest_that_states_nothing_is_refused(gpu: Gpu) -> None:
         ("<Payload>", '<Payload><Resource type="x"/>'),
         ("<Payload>", "<Payload><Other/>"),
         ("<Payload>", "<Payload/><Payload>"),
+        ("</Payload>", "</Payload><Payload/>"),
+        ('<Resource type="Measurement" index="60"', '<Other type="Measurement" index="60"'),
+        ('colloquialVersion="550.144.03"', ""),
+        ('product="GH100"', ""),
         ("<Payload>", '<Meta colloquialVersion="1" edition="GPU" product="GH100"/><Payload>'),
         ('h:Hash0="16', 'h:Hash0="1G'),
         (f'xmlns:h="{HASH}"', 'xmlns:h="http://www.w3.org/2001/04/xmlenc#sha256"'),

@@ -68,7 +68,10 @@ def test_a_certificate_that_is_revoked_or_on_hold_is_refused(
     gpu: Gpu, which: int, reason: x509.ReasonFlags | None
 ) -> None:
     gpu.change_answers = answer(which, revoked(reason))
-    assert failed(gpu.look()) == ["revocation"]
+    result = gpu.look()
+    assert failed(result) == ["revocation"]
+    held = reason is x509.ReasonFlags.certificate_hold
+    assert f"is {'on hold' if held else 'revoked'}," in result.checks[-1].reason
 
 
 @pytest.mark.parametrize("required", [True, False])
@@ -79,6 +82,15 @@ def test_a_status_that_is_unknown_is_refused(gpu: Gpu, required: bool) -> None:
     gpu.change_answers = answer(DEVICE, unknown)
     gpu.conditions = msgspec.structs.replace(gpu.conditions, require_revocation_status=required)
     assert failed(gpu.look()) == ["revocation"]
+
+
+@pytest.mark.parametrize("which", [DEVICE, MODEL, RIM_AUTHORITY])
+def test_collateral_is_as_old_as_its_oldest_answer(gpu: Gpu, which: int) -> None:
+    def change(given: Answer) -> None:
+        given.begins = AT - timedelta(days=2)
+
+    gpu.change_answers = answer(which, change)
+    assert gpu.look().require().collateral_from == AT - timedelta(days=2)
 
 
 def test_without_required_answers_those_that_are_there_count(gpu: Gpu) -> None:

@@ -23,6 +23,7 @@ from tokens_forge import (
     DIGEST,
     GCP_TYPE,
     GOOGLE,
+    KEYS,
     NONCE,
     NOW,
     YEAR,
@@ -120,6 +121,12 @@ def test_an_image_digest_of_another_form_is_no_image(space: Space, digest: objec
     assert result.claims.measurements == {}
 
 
+def test_conditions_that_name_no_issuer_or_audience_accept_none(space: Space) -> None:
+    space.conditions = msgspec.structs.replace(space.conditions, issuer="", audience="")
+    space.claims |= {"iss": "", "aud": ""}
+    assert failed(space.look()) == ["issuer", "audience"]
+
+
 def test_an_image_that_is_not_supported_as_asked_is_refused(space: Space) -> None:
     space.claims["submods"]["confidential_space"]["support_attributes"] = ["USABLE"]
     assert failed(space.look()) == ["software"]
@@ -158,8 +165,10 @@ def test_support_that_is_no_list_of_texts_is_none(space: Space, supported: objec
 
 
 def test_projects_are_asked_where_they_are_named(space: Space) -> None:
+    for listed in ("ours", ""):
+        space.conditions = msgspec.structs.replace(space.conditions, project_ids=(listed,))
+        assert failed(space.look()) == ["project"]
     space.conditions = msgspec.structs.replace(space.conditions, project_ids=("ours",))
-    assert failed(space.look()) == ["project"]
     space.claims["submods"]["gce"] = {"project_id": "theirs"}
     assert failed(space.look()) == ["project"]
     space.claims["submods"]["gce"] = {"project_id": "ours"}
@@ -291,24 +300,41 @@ def test_cve_2025_59420_header_members_that_steer_are_malformed(
 
 
 @pytest.mark.parametrize(
-    "order", ["leaf only", "reordered", "other root", "hundred", "no root", "text"]
+    "order",
+    ["leaf only", "reordered", "other root", "hundred", "no root", "text", "none", "empty", "five"],
 )
 def test_a_chain_that_is_not_leaf_intermediate_root_is_refused(space: Space, order: str) -> None:
     other = rsa.generate_private_key(65537, 2048)
     foreign = certificate("root", "root", other, other, ca=True, life=YEAR)
     leaf, middle, root = space.header["x5c"]
+    links = [("middle", "b", 1, 1), ("b", "a", 1, 1), ("a", "root", 1, 0)]
+    above = [
+        encoded(certificate(name, by, KEYS[own], KEYS[signer], ca=True, life=YEAR))
+        for name, by, own, signer in links
+    ]
+    five = [leaf, *above, root]  # each signs the one before it
     space.header["x5c"] = {
         "leaf only": [leaf],
         "reordered": [middle, leaf, root],
         "other root": [leaf, middle, encoded(foreign)],
         "hundred": [leaf, *[middle] * 98, root],
         "no root": [leaf, middle],
-        "text": "x",
+        "text": "abc",
+        "none": None,
+        "empty": [],
+        "five": five,
     }[order]
     try:
         assert failed(space.look()) == ["root", "signature"]
     except MalformedError:
         assert order == "hundred"  # the header alone is too large
+
+
+@pytest.mark.parametrize("item", [5, None, "*", "é", "AAAA", ""])
+def test_a_chain_of_what_is_no_certificate_is_malformed(space: Space, item: object) -> None:
+    space.header["x5c"][0] = item
+    with pytest.raises(MalformedError):
+        space.look()
 
 
 def test_an_empty_list_of_roots_and_no_conditions_accept_nothing(space: Space) -> None:

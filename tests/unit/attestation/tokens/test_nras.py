@@ -60,6 +60,7 @@ def test_the_forged_service_is_accepted(service: Service) -> None:
         ({}, {"exp": NOW - 1, "nbf": NOW - 9, "iat": NOW - 9}, ["freshness"]),
         ({}, {"dbgstat": "enabled"}, ["debug"]),
         ({}, {"hwmodel": "GH1000"}, ["hardware"]),
+        ({}, {"hwmodel": "GH100"}, []),
         ({}, {"hwmodel": "GB100 A01"}, ["hardware"]),
         ({}, {"iss": "https://nras.attestation-stg.nvidia.com"}, ["issuer"]),
         ({"eat_nonce": "00" * 32}, {}, ["binding"]),
@@ -106,6 +107,13 @@ def test_a_gpu_token_swapped_missing_or_added_is_refused(
         lambda named: named["GPU-0"][1].__setitem__(1, named["GPU-0"][1][1].upper()),
         lambda named: named.pop("GPU-0"),
         lambda named: named.__setitem__("GPU-0", "x"),
+        lambda named: named.__setitem__("GPU-0", 5),
+        lambda named: named.__setitem__("GPU-0", ["DIGEST"]),
+        lambda named: named["GPU-0"].append("x"),
+        lambda named: named.__setitem__("GPU-0", ["DIGEST", 5]),
+        lambda named: named.__setitem__("GPU-0", ["DIGEST", ["SHA-256"]]),
+        lambda named: named["GPU-0"][1].append("x"),
+        lambda named: named.__setitem__("GPU-0", ["DIGEST", ["SHA-256", 5]]),
     ],
 )
 def test_a_digest_of_another_algorithm_or_form_is_refused(
@@ -128,6 +136,34 @@ def test_a_digest_of_another_algorithm_or_form_is_refused(
     ],
 )
 def test_what_is_no_detached_token_is_malformed(eat: bytes) -> None:
+    with pytest.raises(MalformedError):
+        look(NRAS_TYPE, eat, references("nvidia-nras", {}), binding=GPU_NONCE)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda eat: eat[0].__setitem__(0, "CWT"),
+        lambda eat: eat[0].append("x"),
+        lambda eat: eat.append({}),
+        lambda eat: eat.__setitem__(0, 5),
+        lambda eat: eat.__setitem__(1, 5),
+        lambda eat: eat.__setitem__(1, {}),
+        lambda eat: eat.__setitem__(1, list(eat[1].values())),
+        lambda eat: eat[1].__setitem__("GPU-2", 5),
+        lambda eat: eat[1].update({f"GPU-{number}": eat[1]["GPU-0"] for number in range(17)}),
+    ],
+)
+def test_true_tokens_in_another_shape_are_malformed(
+    service: Service, change: Callable[[list[Any]], None]
+) -> None:
+    service.change = change
+    with pytest.raises(MalformedError):
+        service.look()
+
+
+@pytest.mark.parametrize("eat", [b"5", b'"ab"', b"null", b'{"a":1,"b":2}'])
+def test_json_that_is_no_pair_is_malformed(eat: bytes) -> None:
     with pytest.raises(MalformedError):
         look(NRAS_TYPE, eat, references("nvidia-nras", {}), binding=GPU_NONCE)
 

@@ -1,0 +1,26 @@
+"""Exact counts of a table's cells: in memory, in blocks on disk, or inside a database."""
+
+from __future__ import annotations
+
+from manatee.provisioning.counting._blocks import BlockCounter
+from manatee.provisioning.counting._interface import (
+    MAX_MARGINAL_CELLS,
+    Attribute,
+    Counter,
+    Counts,
+    Merge,
+    attribute_of,
+)
+from manatee.provisioning.counting._memory import MemoryCounter, memory_counter
+
+__all__ = [
+    "MAX_MARGINAL_CELLS",
+    "Attribute",
+    "BlockCounter",
+    "Counter",
+    "Counts",
+    "MemoryCounter",
+    "Merge",
+    "attribute_of",
+    "memory_counter",
+]

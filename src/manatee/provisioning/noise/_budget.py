@@ -1,0 +1,217 @@
+"""Randomised measurements under zero-concentrated differential privacy, all made by OpenDP.
+
+Privacy unit: one row, or one person with at most `sensitivity` rows. Neighbouring tables: one is
+the other with the rows of one unit added or removed.
+Every draw comes from OpenDP's samplers, which take their randomness from the operating system;
+there is no seed. Two mechanisms are used:
+
+- discrete Gaussian noise on integer counts (Canonne, Kamath, Steinke 2020, theorem 4): L2
+  sensitivity s and scale sigma give rho = s^2 / (2 sigma^2);
+- noisy max with Gumbel noise, the exponential mechanism (McSherry, Talwar 2007), which OpenDP
+  accounts as rho = (2 s / scale)^2 / 8 for scores of L-infinity sensitivity s.
+
+What is charged is what OpenDP's own privacy map answers, never a formula of ours, and shares are
+exact fractions, so that a budget is spent to the last bit and never over.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import opendp.prelude as dp
+
+from manatee.errors import ProvisioningError
+
+COUNT_SENSITIVITY = 1
+"""Adding or removing one row changes one cell of a histogram by one: L1, L2 and L-infinity. A
+unit of m rows changes a histogram by at most m in each norm, when all fall into one cell."""
+
+_BISECTIONS = 100
+_TINY_RHO = 1e-12
+
+Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
+
+dp.enable_features("contrib")
+
+
+def check_budget(*, epsilon: float, delta: float) -> None:
+    """Refuse a budget that means nothing.
+
+    Raises:
+        ProvisioningError: epsilon not in (0, 100], or delta not in (0, 0.001]. A delta near one
+            over the number of rows allows publishing a row outright; NaN is refused too.
+    """
+    if not (isinstance(epsilon, int | float) and 0 < epsilon <= 100):
+        raise ProvisioningError("epsilon must be above 0 and at most 100.")
+    if not (isinstance(delta, int | float) and 0 < delta <= 0.001):
+        raise ProvisioningError("delta must be above 0 and at most 0.001.")
+
+
+def rho_for(*, epsilon: float, delta: float) -> float:
+    """Return the largest rho (to 1e-9 of it) whose zCDP implies (epsilon, delta)-DP.
+
+    Source: OpenDP's conversion (Canonne, Kamath, Steinke 2020, proposition 7), bisected; the
+    result is always on the safe side of it.
+
+    Raises:
+        ProvisioningError: As `check_budget`, or no rho at all fits.
+    """
+    check_budget(epsilon=epsilon, delta=delta)
+    low, high = 0.0, float(epsilon)
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        if middle < _TINY_RHO or high - low <= 1e-10 * high:
+            break
+        if epsilon_of(rho=middle, delta=delta) <= epsilon:
+            low = middle
+        else:
+            high = middle
+    if low < _TINY_RHO:
+        raise ProvisioningError("the privacy budget is too small for any measurement.")
+    return low
+
+
+def epsilon_of(*, rho: float, delta: float) -> float:
+    """Return the epsilon that OpenDP states for a rho-zCDP mechanism at `delta`."""
+    measurement, _ = _gaussian(Fraction(rho))
+    profile = dp.c.make_zCDP_to_approxDP(measurement).map(COUNT_SENSITIVITY)
+    return float(profile.epsilon(delta))
+
+
+def _gaussian(rho: Fraction, sensitivity: int = COUNT_SENSITIVITY) -> tuple[Any, float]:
+    """Return the discrete Gaussian with the least scale whose map stays within `rho`."""
+    space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l2_distance(T="i64")
+    return _within(
+        rho,
+        sensitivity * math.sqrt(1 / (2 * float(rho))),
+        lambda scale: dp.m.make_gaussian(*space, scale=scale),
+        sensitivity,
+    )
+
+
+def _within(
+    rho: Fraction, scale: float, make: Callable[[float], Any], sensitivity: float
+) -> tuple[Any, float]:
+    for _ in range(200):
+        measurement = make(scale)
+        if Fraction(measurement.map(sensitivity)) <= rho:
+            return measurement, scale
+        scale *= 1 + 1e-13
+    raise ProvisioningError("no noise scale fits the privacy budget.")
+
+
+@dataclass(frozen=True)
+class Charge:
+    """One measurement that was paid for."""
+
+    what: str
+    mechanism: str
+    sensitivity: float
+    scale: float
+    rho: Fraction
+
+
+@dataclass
+class Budget:
+    """A rho budget and everything charged to it. Charged before the noise is drawn."""
+
+    rho: Fraction
+    charges: list[Charge] = field(default_factory=list)
+
+    @property
+    def spent(self) -> Fraction:
+        """Exact sum of all charges."""
+        return sum((charge.rho for charge in self.charges), Fraction(0))
+
+    def _charge(self, charge: Charge) -> None:
+        if charge.rho <= 0 or self.spent + charge.rho > self.rho:
+            raise ProvisioningError("a measurement would go over the privacy budget.")
+        self.charges.append(charge)
+
+    def measure(
+        self,
+        counts: Sequence[int] | Counts,
+        rho: Fraction,
+        *,
+        what: str,
+        sensitivity: int = COUNT_SENSITIVITY,
+    ) -> tuple[Floats, float]:
+        """Release counts under discrete Gaussian noise.
+
+        Guarantee: `rho`-zCDP for one privacy unit added or removed, which changes the counts by
+        at most `sensitivity` in the L2 norm; the caller must make sure of that bound.
+
+        Args:
+            counts: One count per cell, of any shape; the cells must not depend on the data.
+            rho: The share of the budget.
+            what: Names the measurement in the statement; public.
+            sensitivity: Most rows of one unit.
+
+        Returns:
+            Noisy counts of the same shape, possibly negative, and the noise scale sigma.
+
+        Raises:
+            ProvisioningError: The share goes over what is left.
+        """
+        exact = np.asarray(counts, dtype=np.int64)
+        measurement, scale = _gaussian(rho, sensitivity)
+        self._charge(Charge(what, "discrete-gaussian", sensitivity, scale, rho))
+        noisy = measurement(exact.ravel().tolist()) if exact.size else []
+        return np.array(noisy, dtype=np.float64).reshape(exact.shape), scale
+
+    def select(
+        self,
+        scores: Sequence[float] | Floats,
+        rho: Fraction,
+        *,
+        what: str,
+        sensitivity: float = COUNT_SENSITIVITY,
+    ) -> int:
+        """Release the index of a score that is likely the largest.
+
+        Guarantee: `rho`-zCDP where one privacy unit changes every score by at most `sensitivity`
+        (L-infinity); the caller must make sure of that bound.
+
+        Raises:
+            ProvisioningError: The share goes over what is left.
+        """
+        space = (
+            dp.vector_domain(dp.atom_domain(T="f64", nan=False)),
+            dp.linf_distance(T="f64"),
+        )
+        measurement, scale = _within(
+            rho,
+            float(sensitivity) / math.sqrt(2 * float(rho)),
+            lambda width: dp.m.make_noisy_max(
+                *space, dp.zero_concentrated_divergence(), scale=width
+            ),
+            float(sensitivity),
+        )
+        self._charge(Charge(what, "noisy-max-gumbel", sensitivity, scale, rho))
+        return int(measurement([float(score) for score in scores]))
+
+    def part(self, rho: Fraction) -> Budget:
+        """Return a budget of its own that is spent out of this one; see `join`.
+
+        Raises:
+            ProvisioningError: More than is left.
+        """
+        if rho <= 0 or self.spent + rho > self.rho:
+            raise ProvisioningError("a part would go over the privacy budget.")
+        return Budget(rho)
+
+    def join(self, part: Budget, *, where: str) -> None:
+        """Charge everything that a part has spent.
+
+        Raises:
+            ProvisioningError: It goes over what is left.
+        """
+        for charge in part.charges:
+            self._charge(replace(charge, what=f"{where}: {charge.what}"))
