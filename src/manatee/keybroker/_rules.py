@@ -6,9 +6,11 @@ broker runs. Policy and reference values lie in one file, so no request meets ha
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -29,6 +31,7 @@ from manatee.records import (
 from manatee.records._base import Name
 
 RULES = "rules.json"
+LOCK = "rules.lock"
 TRUST = "policy-trust.json"
 
 
@@ -101,11 +104,30 @@ def install_policy(
     """
     store = BrokerStore(folder / "broker.db")
     try:
-        version = _taken(read_policy_trust(folder), policy, store, clock).document.version
-        write_policy(folder, policy, reference_values)
+        with _change(folder, fcntl.LOCK_EX):
+            version = _taken(read_policy_trust(folder), policy, store, clock).document.version
+            write_policy(folder, policy, reference_values)
         return version
     finally:
         store.close()
+
+
+@contextmanager
+def _change(folder: Path, kind: int) -> Iterator[None]:
+    """Hold off while another process is between remembering a policy and writing it.
+
+    Raises:
+        StoreError: The lock's file cannot be opened.
+    """
+    try:
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(f"{folder / LOCK} cannot be opened ({error.strerror}).") from error
+    try:
+        fcntl.flock(handle, kind)
+        yield
+    finally:
+        os.close(handle)
 
 
 def read_policy_trust(folder: Path) -> PolicyTrust:
@@ -160,13 +182,14 @@ class FolderRules:
                 whoever replaced them did not mean them to.
         """
         with self._lock:
-            data = self._bytes()
-            if self._rules is None or data != self._read:
-                self._rules = None
+            if self._rules is not None and self._bytes() == self._read:
+                return self._rules
+            self._rules = None
+            with _change(self._folder, fcntl.LOCK_SH):
+                data = self._bytes()
                 given = read_record(data, _RulesFile, what=RULES)
                 policy = _taken(self._trust, given.policy, self._store, self._clock)
-                self._rules = Rules(policy, given.reference_values)
-                self._read = data
+            self._rules, self._read = Rules(policy, given.reference_values), data
             return self._rules
 
     def _bytes(self) -> bytes:

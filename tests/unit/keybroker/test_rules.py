@@ -181,7 +181,7 @@ def test_a_request_in_hand_is_decided_by_one_version(served: Served) -> None:
 
     def change() -> None:
         version = 1
-        while not stop.is_set() and version < 40:
+        while not stop.wait(0.002) and version < 40:
             version += 1
             served.install(version=version)
 

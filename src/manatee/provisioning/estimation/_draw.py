@@ -56,7 +56,9 @@ def draw(marginals: Marginals, n_records: int, sampler: np.random.Generator) -> 
         codes = np.empty(n_records, dtype=np.int64)
         order = np.argsort(group, kind="stable")
         present, starts = np.unique(group[order], return_index=True)
-        for cell, rows in zip(present, np.split(order, starts[1:]), strict=True):
+        ends = np.append(starts[1:], n_records)
+        for cell, start, end in zip(present, starts, ends, strict=False):
+            rows = order[start:end]
             codes[rows] = draw_counts(table[cell], len(rows), sampler)
         for name, column in zip(fresh, np.unravel_index(codes, shape), strict=True):
             found[name] = column.astype(np.int64)

@@ -124,9 +124,8 @@ def _grow(
 ) -> None:
     """Draw rows of one table, write them, and draw the children of each.
 
-    Args:
-        above: Codes of the parent's columns, one per row.
-        borrowed: Values of the columns that refer to the parent, one per row.
+    `above` are codes of the parent's columns, and `borrowed` the values of the columns that refer
+    to it, one per row.
     """
     if grown.n_rows + n_rows > MAX_TWIN_ROWS:
         name = grown.wide.link.table.name
@@ -170,7 +169,7 @@ def _grow_children(
         some = owners[start : start + CHUNK_ROWS]
         taken = parents.take(pa.array(some))
         above = {
-            column.name: encode(column, taken[column.name.removeprefix("parent:")])
+            column.name: encode(taken[column.name.removeprefix("parent:")], column)
             for column in child.wide.above
         }
         keys = _key_columns(growing, parent.table)
@@ -193,7 +192,7 @@ def _draw(grown: _Growing, places: Places, above: Codes, sampler: np.random.Gene
     else:
         codes = grown.model.draw(len(places), sampler)
     columns = grown.wide.own + grown.wide.counts
-    arrays = [decode(column, codes[column.name], sampler) for column in columns]
+    arrays = [decode(codes[column.name], column, sampler) for column in columns]
     return grown.rules.derive(pa.table(arrays, names=[column.name for column in columns]))
 
 

@@ -80,9 +80,7 @@ SERIAL = Column("serial", "identifier")
     ],
     ids=["text", "foreign-identifier", "nothing", "task"],
 )
-def test_what_cannot_be_synthesised_is_refused(
-    table: Table, plan: TablePlan, message: str
-) -> None:
+def test_what_cannot_be_synthesised_is_refused(table: Table, plan: TablePlan, message: str) -> None:
     with pytest.raises(ProvisioningError, match=message):
         wides(clinic(table, unit=PrivacyUnit()), SynthesisPlan({"t": plan}))
 
