@@ -35,8 +35,9 @@ from manatee.cli._provider import BrokerAddress, PrivacyBudget, prepare_dataset,
 from manatee.cli._researcher import Work, fetch_bundle, submit
 from manatee.cli._services import running_service
 from manatee.client import ManateeClient
+from manatee.contracts import parse_contract
 from manatee.policy import sign_approval
-from manatee.provisioning import insurance_contract_text, insured_persons, parse_contract
+from manatee.provisioning import insurance_contract_text, insured_persons
 from manatee.runtime import runtime_digest, runtime_python
 from manatee.settings import load_settings
 from manatee.testing import notebook_of

@@ -271,6 +271,12 @@ class ProvisioningError(ManateeError):
     code = "provisioning"
 
 
+class BudgetError(ManateeError):
+    """A privacy budget does not allow this, or its ledger does not add up. Says what is left."""
+
+    code = "budget"
+
+
 class OutputCheckError(ManateeError):
     """An output may not leave the guest."""
 
@@ -340,6 +346,7 @@ _MEANINGS: dict[type[ManateeError], Meaning] = {
     CustodyUnavailableError: Meaning(http_status=503, exit_code=7),
     SealingError: Meaning(http_status=422, exit_code=8),
     ProvisioningError: Meaning(http_status=422, exit_code=8),
+    BudgetError: Meaning(http_status=409, exit_code=15),
     OutputCheckError: Meaning(http_status=422, exit_code=9),
     LedgerError: Meaning(http_status=422, exit_code=14),
     NotVerifiedError: Meaning(http_status=422, exit_code=10),

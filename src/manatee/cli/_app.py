@@ -9,11 +9,14 @@ import typer
 from manatee.cli import (
     _attest_commands,
     _broker_commands,
+    _budget_commands,
+    _contract_commands,
     _custody_commands,
     _ledger_commands,
     _operator_commands,
     _policy_commands,
     _provider_commands,
+    _provision_commands,
     _researcher_commands,
 )
 from manatee.cli._demo_command import demo
@@ -36,6 +39,9 @@ _operator_commands.add_to(app)
 _broker_commands.add_to(app)
 _ledger_commands.add_to(app)
 _policy_commands.add_to(app)
+_contract_commands.add_to(app)
+_provision_commands.add_to(app)
+_budget_commands.add_to(app)
 _provider_commands.add_to(app)
 _custody_commands.add_to(app)
 _researcher_commands.add_to(app)

@@ -19,7 +19,7 @@ def init(
     """Make a key broker and print what data keys are wrapped to.
 
     A folder that has a key custody (`manatee custody init`) keeps it; else an age identity is
-    made and its public recipient printed, for `manatee provision --broker-recipient`.
+    made and its public recipient printed, for `manatee seal --broker-recipient`.
     """
     from manatee.keybroker import create_broker
 

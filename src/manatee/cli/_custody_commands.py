@@ -112,7 +112,7 @@ def retire(
 
 def rewrap(
     folder: Path,
-    prepared: Annotated[list[Path], typer.Argument(help="Folders made by `manatee provision`.")],
+    prepared: Annotated[list[Path], typer.Argument(help="Folders made by `manatee seal`.")],
 ) -> None:
     """Move the data keys of prepared data sets under the newest key; their versions stay."""
     import msgspec

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from manatee.client import ManateeClient
-    from manatee.provisioning import Contract
+    from manatee.contracts import Contract
 
 BUDGET = PrivacyBudget(epsilon=1.0, delta=1e-9)
 MARKER = ".manatee-demo"
@@ -140,14 +140,8 @@ class _Input:
 
 
 def _read_input(options: DemoOptions) -> _Input:
-    from manatee.provisioning import (
-        MAX_ROWS,
-        insurance_contract_text,
-        insured_persons,
-        parse_contract,
-        read_contract,
-        read_table,
-    )
+    from manatee.contracts import parse_contract, read_contract
+    from manatee.provisioning import insurance_contract_text, insured_persons, read_table
 
     if options.contract is None:
         text = insurance_contract_text()
@@ -158,7 +152,7 @@ def _read_input(options: DemoOptions) -> _Input:
     if options.table is None:
         table = insured_persons(options.n_records or 1338, seed=GENERATOR_SEED)
         return _Input(table, contract, text, "synthetic")
-    table = read_table(options.table, contract, max_rows=MAX_ROWS)
+    table = read_table(options.table, contract)
     table = table.slice(0, options.n_records)
     # whatever the contract says: a table of somebody's own is treated as about people who exist
     return _Input(table, contract, text, "real")

@@ -10,24 +10,18 @@ A prepared data set is a folder that can be looked at before anything is publish
 
 from __future__ import annotations
 
-import os
-import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from manatee.errors import ConflictError, SettingsError
 from manatee.outputs import DEFAULT_POLICY
 from manatee.records import (
-    DatasetManifest,
     DatasetPublication,
     Label,
     OutputPolicy,
-    canonical_json,
     read_record,
 )
 
@@ -35,8 +29,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from manatee.client import ManateeClient
+    from manatee.contracts import Contract
     from manatee.custody import KeyCustody
-    from manatee.provisioning import Contract
 
 
 @dataclass(frozen=True)
@@ -72,7 +66,10 @@ def prepare_dataset(
     output_policy: OutputPolicy = DEFAULT_POLICY,
     progress: Callable[[str], None],
 ) -> DatasetPublication:
-    """Seal a table, make its twin and write the prepared folder: whole, or not at all.
+    """Make a table's twin, seal both and write the prepared folder: `provision`, then `seal`.
+
+    Effects: next to `folder` also stand the twin's own folder, a budget ledger whose limit is
+    `budget`, and the provider's secret.
 
     Args:
         table: The private table; it must keep the contract.
@@ -92,61 +89,43 @@ def prepare_dataset(
         ProvisioningError: The twin cannot be made within the budget.
         SealingError: The sealed table did not pass the scan for plaintext.
     """
-    from manatee.custody import wrap_data_key
-    from manatee.provisioning import contract_digest, in_words, make_twin, schema_digest
-    from manatee.sealing import new_data_key, seal_table, write_plain
+    import pyarrow.parquet as pq
+
+    from manatee.budgets import BudgetLedger
+    from manatee.cli._seal import seal_tables
+    from manatee.provisioning.runs import Desk, provider_secret, provision, synthesis_order
 
     if folder.exists():
         raise ConflictError(f"{folder} exists.", hint="Remove it or choose another folder.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        for part in ("sealed", "twin"):
-            (staging / part).mkdir()
-        progress("sealing the table, column by column")
-        key = new_data_key()
-        bare = DatasetManifest(
-            name=contract.name,
-            provider=provider,
-            label=label,
-            schema_digest=schema_digest(contract),
-            contract_digest=contract_digest(contract),
-            files=seal_table(table, staging / "sealed", key),
-        )
-        wrapped = wrap_data_key(key, bare, broker.broker_id, broker.custody)
-        sealed = msgspec.structs.replace(bare, wrapped_key=wrapped)
-        progress("making the twin")
-        twin = make_twin(
-            table,
-            contract,
-            epsilon=budget.epsilon,
-            delta=budget.delta,
+    home = folder.parent
+    home.mkdir(parents=True, exist_ok=True)
+    order = synthesis_order(contract_text.encode(), epsilon=budget.epsilon, delta=budget.delta)
+    ledger = BudgetLedger(home / "budget.sqlite")
+    ledger.set_limit(contract.name, epsilon=budget.epsilon, delta=budget.delta)
+    secret = provider_secret(home / "secret.key")
+    with tempfile.TemporaryDirectory(prefix=".private-", dir=home) as scratch:
+        given = Path(scratch) / "table.parquet"
+        pq.write_table(table, given)
+        where = {contract.only.name: given}
+        made = provision(
+            order,
+            where,
+            folder.with_name(f"{folder.name}-twin"),
+            desk=Desk(ledger, secret),
             progress=lambda step, part: progress(f"{step} ({part:.0%})"),
         )
-        publication = DatasetPublication(
-            dataset=sealed,
-            twin=DatasetManifest(
-                name=contract.name,
-                provider=provider,
-                label="synthetic",
-                schema_digest=sealed.schema_digest,
-                contract_digest=sealed.contract_digest,
-                files=write_plain(twin.table, staging / "twin"),
-            ),
-            contract=contract_text,
-            privacy_statement=msgspec.to_builtins(twin.statement),
+        seal_tables(
+            made.folder,
+            where,
+            folder,
+            provider=provider,
+            broker=broker,
+            secret=secret,
+            label=label,
             output_policy=output_policy,
-            broker_id=broker.broker_id,
-            broker_url=broker.url,
+            progress=progress,
         )
-        (staging / "publication.json").write_bytes(canonical_json(publication))
-        (staging / "privacy-statement.txt").write_text(in_words(twin.statement))
-        staging.chmod(0o755)
-        os.rename(staging, folder)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
-    return publication
+    return read_publication(folder)
 
 
 def read_publication(folder: Path) -> DatasetPublication:
@@ -160,7 +139,7 @@ def read_publication(folder: Path) -> DatasetPublication:
         data = (folder / "publication.json").read_bytes()
     except OSError as error:
         raise SettingsError(
-            f"{folder} holds no prepared data set.", hint="Make one with `manatee provision`."
+            f"{folder} holds no prepared data set.", hint="Make one with `manatee seal`."
         ) from error
     return read_record(data, DatasetPublication, what="publication.json")
 
@@ -180,3 +159,19 @@ def publish(client: ManateeClient, folder: Path, progress: Callable[[str], None]
             if client.upload(folder / part / entry.path) != entry.sha256:
                 raise ConflictError(f"{part}/{entry.path} is not the file that was prepared.")
     return client.publish(publication).version
+
+
+def prepared_folders(folder: Path) -> tuple[Path, ...]:
+    """Return the prepared data sets in a folder: itself, or one for each table.
+
+    Raises:
+        SettingsError: There is none.
+    """
+    if (folder / "publication.json").exists():
+        return (folder,)
+    found = tuple(sorted(path.parent for path in folder.glob("*/publication.json")))
+    if not found:
+        raise SettingsError(
+            f"{folder} holds no prepared data set.", hint="Make one with `manatee seal`."
+        )
+    return found

@@ -11,7 +11,7 @@ import typer
 from manatee._clock import system_clock
 from manatee.cli._options import Output, open_client
 from manatee.cli._output import Format, print_json
-from manatee.errors import ConflictError, MalformedError, SettingsError
+from manatee.errors import ConflictError, MalformedError
 from manatee.policy import sign_approval
 
 
@@ -22,53 +22,14 @@ def new_approver(path: Path) -> None:
     typer.echo(new_approver_key(path).public_key)
 
 
-def provision(
-    table: Annotated[Path, typer.Argument(help="The private table, CSV.")],
-    contract: Annotated[Path, typer.Argument(help="Its contract, YAML.")],
-    folder: Annotated[Path, typer.Argument(help="New folder for the prepared data set.")],
-    provider: Annotated[str, typer.Option(help="Your account name.")],
-    broker_id: Annotated[str, typer.Option(help="Your key broker's name.")],
-    broker_url: Annotated[str, typer.Option(help="Where guests reach it.")],
-    epsilon: Annotated[float, typer.Option(help="Privacy budget of the twin.")],
-    delta: Annotated[float, typer.Option(help="Privacy budget of the twin.")],
-    broker_recipient: Annotated[
-        str | None, typer.Option(help="age recipient, as `keybroker init` printed it.")
-    ] = None,
-    custody: Annotated[
-        Path | None, typer.Option(help="Or: folder with the broker's custody.json.")
-    ] = None,
-) -> None:
-    """Seal a table and make its differentially private twin, in one folder to look at."""
-    from manatee.cli._provider import BrokerAddress, PrivacyBudget, prepare_dataset
-    from manatee.custody import open_custody, recipient_custody
-    from manatee.provisioning import read_contract, read_table
-
-    if custody is not None and broker_recipient is None:
-        ring = open_custody(custody)
-    elif broker_recipient is not None and custody is None:
-        ring = recipient_custody(broker_recipient)
-    else:
-        raise SettingsError("say --broker-recipient or --custody: one of the two.")
-    parsed = read_contract(contract)
-    prepare_dataset(
-        read_table(table, parsed),
-        parsed,
-        folder,
-        provider=provider,
-        label=parsed.label,
-        contract_text=contract.read_text(),
-        broker=BrokerAddress(broker_id, broker_url, ring),
-        budget=PrivacyBudget(epsilon=epsilon, delta=delta),
-        progress=lambda text: print(text, file=sys.stderr),
-    )
-    typer.echo((folder / "privacy-statement.txt").read_text())
-
-
 def publish(folder: Path) -> None:
-    """Upload a prepared data set and put it into the catalogue; prints its version."""
+    """Upload what `manatee seal` prepared and put it into the catalogue; prints versions."""
+    from manatee.cli._provider import prepared_folders
     from manatee.cli._provider import publish as publish_folder
 
-    typer.echo(publish_folder(open_client(), folder, lambda text: print(text, file=sys.stderr)))
+    client = open_client()
+    for prepared in prepared_folders(folder):
+        typer.echo(publish_folder(client, prepared, lambda text: print(text, file=sys.stderr)))
 
 
 def approve(
@@ -115,7 +76,6 @@ def reject(job_id: str, reason: Annotated[str, typer.Option(help="For the resear
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the tree."""
-    app.command()(provision)
     app.command()(publish)
     app.command()(approve)
     app.command()(reject)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from manatee.contracts._arrow import arrow_schema, arrow_type, contract_digest, schema_digest
 from manatee.contracts._cells import Codes, code_type, decode, edges, encode, n_cells, n_values
 from manatee.contracts._check import check_contract
+from manatee.contracts._diff import Change, ContractDiff, diff_contracts
+from manatee.contracts._draft import draft_text
 from manatee.contracts._evaluate import columns_of, derive, follows, kept
 from manatee.contracts._lines import Floats, from_line, show, to_line
 from manatee.contracts._model import (
@@ -23,15 +25,18 @@ from manatee.contracts._model import (
 )
 from manatee.contracts._parse import FORMAT, parse_contract, read_contract
 from manatee.contracts._sql import constraint_sql, literal, quoted
+from manatee.contracts._write import contract_text
 
 __all__ = [
     "FORMAT",
     "NUMERIC_TYPES",
+    "Change",
     "Codes",
     "Column",
     "ColumnType",
     "Constraint",
     "Contract",
+    "ContractDiff",
     "Floats",
     "ForeignKey",
     "PrivacyUnit",
@@ -44,8 +49,11 @@ __all__ = [
     "columns_of",
     "constraint_sql",
     "contract_digest",
+    "contract_text",
     "decode",
     "derive",
+    "diff_contracts",
+    "draft_text",
     "edges",
     "encode",
     "follows",

@@ -211,4 +211,8 @@ class _Reader:
             raise self._refuse(f"{name}(…) holds no {name}") from error
         if moment.tzinfo is None:
             raise self._refuse("a time stamp must say its time zone")
-        return Node("number", "timestamp", value=moment.astimezone(UTC).timestamp())
+        try:
+            seconds = moment.astimezone(UTC).timestamp()
+        except OverflowError as error:
+            raise self._refuse("a time stamp must lie in the years 1 to 9999, in UTC") from error
+        return Node("number", "timestamp", value=seconds)

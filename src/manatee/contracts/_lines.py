@@ -26,6 +26,10 @@ def to_line(values: pa.Array | pa.ChunkedArray, column: Column) -> Floats:
         found = values.cast(pa.int32()).cast(pa.float64())
     elif column.type == "timestamp":
         found = pc.divide(values.cast(pa.int64()).cast(pa.float64()), float(_MICROSECONDS))
+    elif pa.types.is_decimal(values.type):
+        # Arrow's own cast multiplies by a power of ten, and misses the nearest float
+        whole = values.cast(pa.decimal128(38, values.type.scale)).cast(pa.string())
+        found = whole.cast(pa.float64())
     else:
         found = values.cast(pa.float64())
     numbers: Floats = (
@@ -48,7 +52,9 @@ def from_line(numbers: Floats, column: Column) -> pa.Array:
         units = np.clip(np.rint(inside * scale), low, high).astype(np.int64)
         kind = arrow_type(column)
         unscaled = pa.array(units).cast(pa.decimal128(19, 0))
-        step = pa.scalar(Decimal(1).scaleb(-column.decimals), pa.decimal128(19, column.decimals))
+        step = pa.scalar(
+            Decimal(1).scaleb(-column.decimals), pa.decimal128(column.decimals + 1, column.decimals)
+        )
         return pc.multiply(unscaled, step).cast(kind)
     low, high = np.ceil(column.minimum or 0), np.floor(column.maximum or 0)
     whole = np.clip(np.floor(inside), low, high).astype(np.int64)

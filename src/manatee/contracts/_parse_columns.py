@@ -22,8 +22,8 @@ MAX_BINS = 1000
 DEFAULT_BINS = 16
 """Equal-width cells of a numeric column whose contract names no number."""
 
-MAX_DIGITS = 38
-"""Most digits of a decimal: what Arrow's 128-bit decimals hold."""
+MAX_UNITS = 2**53 - 1
+"""Greatest decimal, counted in its last place: beyond it, the line's 64-bit floats skip values."""
 
 MAX_TEXT = 1_000_000
 _EPOCH = date(1970, 1, 1)
@@ -174,6 +174,12 @@ def _numeric(node: yaml.Node, found: Found, column: Column) -> Column:
         if not 0 <= decimals <= 9:
             raise strict.refuse(found["decimals"], "decimals must be 0 to 9.")
     if column.type == "decimal":
+        if max(abs(low), abs(high)) * 10**decimals > MAX_UNITS:
+            raise strict.refuse(
+                found["range"],
+                "a decimal has at most 2**53-1 units of its last place.",
+                hint="Use fewer decimals, a smaller range, or the type float.",
+            )
         bins = min(bins, round((high - low) * 10**decimals) + 1)
     unit = _optional_text(found, "unit")
     return replace(column, minimum=low, maximum=high, bins=bins, decimals=decimals, unit=unit)
@@ -203,7 +209,10 @@ def _moment(node: yaml.Node) -> float:
         ) from error
     if found.tzinfo is None or found.microsecond:
         raise strict.refuse(node, "a limit must be in whole seconds and say its time zone.")
-    return found.astimezone(UTC).timestamp()
+    try:
+        return found.astimezone(UTC).timestamp()
+    except OverflowError as error:
+        raise strict.refuse(node, "a limit must lie in the years 1 to 9999, in UTC.") from error
 
 
 _LIMITS: dict[str, Callable[[yaml.Node], float]] = {

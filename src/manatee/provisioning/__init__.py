@@ -1,7 +1,9 @@
-"""Stage-one data: contracts, tables held to them, and differentially private twins.
+"""Stage-one data: tables held to contracts, and twins with a privacy statement.
 
-The names that measure and draw need `mbi`, `opendp` and numpy, which take seconds to load: they
-load when first used.
+One room each: `tables` reads, `counting` counts, `noise` adds noise, `estimation` and `synthesis`
+learn one table, `relational` a whole contract, `pets` treats columns, `reports` and `attacks` look
+at what came out, `runs` joins them. The names here are the one-call forms; they need libraries that
+take seconds to load, so they load when first used.
 """
 
 from __future__ import annotations
@@ -12,62 +14,35 @@ from typing import TYPE_CHECKING, Any
 from manatee.errors import ProvisioningError
 
 if TYPE_CHECKING:
-    from manatee.provisioning._contract import (
-        Column,
-        Contract,
-        arrow_schema,
-        contract_digest,
-        parse_contract,
-        read_contract,
-        schema_digest,
-    )
     from manatee.provisioning._insurance import (
         insurance_contract,
         insurance_contract_text,
         insured_persons,
     )
-    from manatee.provisioning._statement import PrivacyStatement, in_words
-    from manatee.provisioning._tables import MAX_ROWS, check_table, read_table
-    from manatee.provisioning._twin import Twin, make_twin
+    from manatee.provisioning.runs._one_call import Twin, make_twin
+    from manatee.provisioning.runs._read_table import read_table
+    from manatee.provisioning.runs._statement import PrivacyStatement, in_words
 
 _HOMES = {
-    "Column": "_contract",
-    "Contract": "_contract",
-    "MAX_ROWS": "_tables",
-    "PrivacyStatement": "_statement",
-    "Twin": "_twin",
-    "arrow_schema": "_contract",
-    "check_table": "_tables",
-    "contract_digest": "_contract",
-    "in_words": "_statement",
+    "PrivacyStatement": "runs._statement",
+    "Twin": "runs._one_call",
+    "in_words": "runs._statement",
     "insurance_contract": "_insurance",
     "insurance_contract_text": "_insurance",
     "insured_persons": "_insurance",
-    "make_twin": "_twin",
-    "parse_contract": "_contract",
-    "read_contract": "_contract",
-    "read_table": "_tables",
-    "schema_digest": "_contract",
+    "make_twin": "runs._one_call",
+    "read_table": "runs._read_table",
 }
 
 __all__ = [
-    "MAX_ROWS",
-    "Column",
-    "Contract",
     "PrivacyStatement",
     "Twin",
-    "arrow_schema",
-    "check_table",
-    "contract_digest",
     "in_words",
     "insurance_contract",
     "insurance_contract_text",
     "insured_persons",
     "make_twin",
-    "parse_contract",
-    "read_contract",
     "read_table",
-    "schema_digest",
 ]
 
 

@@ -13,8 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from manatee.provisioning._bins import Codes, Floats
-from manatee.provisioning._contract import Contract, arrow_schema, parse_contract
+from manatee.contracts import Contract, arrow_schema, parse_contract
+
+Codes = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 _REGIONS = ("northeast", "northwest", "southeast", "southwest")
 _REGION_SHARES = (0.24, 0.24, 0.28, 0.24)
@@ -56,13 +58,13 @@ def insured_persons(n_records: int = 1338, *, seed: int) -> pa.Table:
     charges = _charges(age, bmi, children, smoker, sampler)
     columns = [age, sex, np.round(bmi, 3), children, np.where(smoker, "yes", "no"), region, charges]
     return pa.table([pa.array(c) for c in columns], names=insurance_names()).cast(
-        arrow_schema(insurance_contract())
+        arrow_schema(insurance_contract().only)
     )
 
 
 def insurance_names() -> list[str]:
     """Return the table's column names in order."""
-    return [column.name for column in insurance_contract().columns]
+    return [column.name for column in insurance_contract().only.columns]
 
 
 def _charges(

@@ -99,9 +99,8 @@ def test_a_key_described_wrongly_or_not_at_all_changes_nothing(
 def test_a_data_set_is_wrapped_to_a_recipient_or_a_custody_never_to_both_or_none(
     broker: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "t.csv").write_text("a\n1\n")
-    common = ["provision", tmp_path / "t.csv", tmp_path / "c.yaml", tmp_path / "out"]
-    options = "--provider p --broker-id b --broker-url https://b.example --epsilon 1 --delta 1e-6"
+    common = ["seal", tmp_path / "twin", "--table", tmp_path / "t.csv", "--out", tmp_path / "out"]
+    options = "--provider p --broker-id b --broker-url https://b.example"
     recipient = open_custody(broker).describe().key
     for choice in ([], ["--custody", broker, "--broker-recipient", recipient]):
         with pytest.raises(SettingsError, match="one of the two"):

@@ -12,6 +12,7 @@ from manatee.provisioning.counting._interface import (
     attribute_of,
 )
 from manatee.provisioning.counting._memory import MemoryCounter, memory_counter
+from manatee.provisioning.counting._sql import SqlCounter
 
 __all__ = [
     "MAX_MARGINAL_CELLS",
@@ -21,6 +22,7 @@ __all__ = [
     "Counts",
     "MemoryCounter",
     "Merge",
+    "SqlCounter",
     "attribute_of",
     "memory_counter",
 ]

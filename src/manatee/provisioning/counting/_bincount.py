@@ -33,7 +33,7 @@ def count_blocks(
     totals = [np.zeros(math.prod(shape), dtype=np.int64) for shape in shapes]
     used = {name for names in marginals for name in names}
     for block in blocks:
-        # 32-bit places: bincount casts to the platform's integer anyway, products stay in range
+        # bincount wants the platform's integer: cast once per block, not once per pair
         codes = {
             name: (merges[name][block[name]] if name in merges else block[name]).astype(np.int64)
             for name in used

@@ -17,6 +17,7 @@ from manatee.contracts import Codes, Column, code_type, encode
 from manatee.errors import ProvisioningError
 from manatee.provisioning.counting._bincount import count_blocks
 from manatee.provisioning.counting._interface import Attribute, Counts, Merge, attribute_of
+from manatee.provisioning.counting._memory import BLOCK_ROWS
 
 
 class BlockCounter:
@@ -59,11 +60,11 @@ class BlockCounter:
             raise
 
     def _append(self, batch: pa.RecordBatch) -> None:
-        if batch.num_rows == 0:
-            return
-        for column in self._columns:
-            self._file.write(np.ascontiguousarray(encode(batch[column.name], column)).data)
-        self._lengths.append(batch.num_rows)
+        for start in range(0, batch.num_rows, BLOCK_ROWS):
+            block = batch.slice(start, BLOCK_ROWS)
+            for column in self._columns:
+                self._file.write(np.ascontiguousarray(encode(block[column.name], column)).data)
+            self._lengths.append(block.num_rows)
 
     @property
     def attributes(self) -> tuple[Attribute, ...]:

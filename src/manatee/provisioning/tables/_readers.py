@@ -133,7 +133,7 @@ def _parquet(parts: list[Path], name: str) -> Iterator[Raw]:
     try:
         with _broken(name, broken):
             for part in parts:
-                files.append(  # noqa: PERF401  # closed below even if a later one does not open
+                files.append(  # closed below even if a later one does not open
                     pa.parquet.ParquetFile(part, buffer_size=_BUFFER_BYTES, pre_buffer=False)
                 )
         names = files[0].schema_arrow.names
@@ -175,7 +175,7 @@ def _duckdb(path: Path, name: str) -> Iterator[Raw]:
         with _broken(name, broken, hint):
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute("SET enable_external_access = false")
-            reader = connection.execute(f"SELECT * FROM {relation(name)}").to_arrow_reader(  # noqa: S608
+            reader = connection.sql(f"SELECT * FROM {relation(name)}").to_arrow_reader(  # noqa: S608
                 BATCH_ROWS
             )
         yield Raw(reader.schema.names, _guarded(iter(reader), name, broken, hint))

@@ -20,7 +20,10 @@ def child(name: str, parent: str, *, bound: int | None = 4, more: tuple[Column, 
     return Table(name, columns, key=("id",), references=(reference,), max_rows_per_person=bound)
 
 
-def clinic(*tables: Table, unit: PrivacyUnit = PrivacyUnit("person", "persons")) -> Contract:
+PERSON = PrivacyUnit("person", "persons")
+
+
+def clinic(*tables: Table, unit: PrivacyUnit = PERSON) -> Contract:
     return Contract("clinic", "real", tables, privacy_unit=unit)
 
 

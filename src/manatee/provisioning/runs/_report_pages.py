@@ -1,0 +1,127 @@
+"""The two reports of a run: one goes with the twin, one stays with the provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from manatee.contracts import n_cells
+from manatee.provisioning.reports import (
+    Measured,
+    NoisyMarginal,
+    Promise,
+    provider_report,
+    shareable_report,
+)
+from manatee.provisioning.runs._order import Order, Progress
+from manatee.provisioning.runs._statement import PrivacyStatement
+from manatee.provisioning.tables import Source
+
+
+@dataclass(frozen=True)
+class Pages:
+    """File names to their text.
+
+    Attributes:
+        private: Computed from the real tables: they stay with the provider.
+        passed: Whether no check of either report failed.
+    """
+
+    shareable: Mapping[str, str]
+    private: Mapping[str, str]
+    passed: bool
+
+
+def promise_in(statement: PrivacyStatement) -> Promise:
+    """Return what a statement promises, as reports show it; nothing for a test."""
+    none = statement.stamp != ""
+    return Promise(
+        epsilon=None if none else statement.epsilon,
+        delta=None if none else statement.delta,
+        rho=None if none else statement.rho,
+        unit=statement.privacy_unit,
+        relation=statement.neighbouring_relation,
+        mechanism=f"{statement.stamp} {statement.mechanism}".strip(),
+        measured=tuple(
+            Measured(item.what, item.mechanism, item.sensitivity, item.scale, item.rho)
+            for item in statement.measurements
+        ),
+        not_protected=statement.not_protected,
+    )
+
+
+def make_reports(
+    order: Order,
+    source: Source,
+    twin: Path,
+    statement: PrivacyStatement,
+    *,
+    released: Sequence[Mapping[str, Any]],
+    progress: Progress,
+) -> Pages:
+    """Make both reports of a finished twin.
+
+    Args:
+        order: What was asked for.
+        source: The real tables; only the second report sees them.
+        twin: The folder of the twin's files.
+        statement: What was promised.
+        released: The journal's answers.
+        progress: Told what is being done.
+    """
+    every = set(order.tables) == {table.name for table in order.contract.tables}
+    if not every:
+        return Pages({}, {}, passed=True)
+    promise = promise_in(statement)
+    files = {name: twin / f"{name}.parquet" for name in order.tables}
+    sampler = np.random.default_rng()
+    shareable = shareable_report(
+        order.contract,
+        files,
+        promise,
+        measurements=_histograms(order, released),
+        sampler=sampler,
+    )
+    pages = {"report.html": shareable.html, "report.json": shareable.numbers}
+    if set(source.names) != set(order.tables):
+        return Pages(pages, {}, passed=shareable.passed)
+    private = provider_report(
+        order.contract,
+        {name: source.table(name).path for name in order.tables},
+        files,
+        promise,
+        sampler=sampler,
+        progress=progress,
+    )
+    return Pages(
+        pages,
+        {"provider-report.html": private.html, "provider-report.json": private.numbers},
+        passed=shareable.passed and private.passed,
+    )
+
+
+def _histograms(order: Order, released: Sequence[Mapping[str, Any]]) -> list[NoisyMarginal]:
+    """Return the columns' released histograms of a contract with one table.
+
+    Those of several tables are measured in wide tables, under other names.
+    """
+    if len(order.contract.tables) != 1:
+        return []
+    table = order.contract.only
+    found = {item["what"]: item for item in released if item["kind"] == "measure"}
+    return [
+        NoisyMarginal(
+            table.name,
+            column.name,
+            tuple(found[f"column {column.name}"]["answer"]),
+            float(found[f"column {column.name}"]["scale"]),
+        )
+        for column in table.columns
+        if column.cellular
+        and f"column {column.name}" in found
+        and len(found[f"column {column.name}"]["answer"]) == n_cells(column)
+    ]

@@ -1,0 +1,23 @@
+"""Private tables: read from files or databases, held to their contract, streamed."""
+
+from __future__ import annotations
+
+from manatee.provisioning.tables._postgresql import connect
+from manatee.provisioning.tables._readers import BATCH_ROWS
+from manatee.provisioning.tables._source import (
+    AdmittedTable,
+    Source,
+    open_source,
+    typed_batch,
+    write_parquet,
+)
+
+__all__ = [
+    "BATCH_ROWS",
+    "AdmittedTable",
+    "Source",
+    "connect",
+    "open_source",
+    "typed_batch",
+    "write_parquet",
+]
