@@ -45,6 +45,19 @@ tables:
   visits:
     synthesis: {mechanism: mst}
 """
+FILES = {
+    "contract.yaml",
+    "provider-report.html",
+    "provider-report.json",
+    "released.jsonl",
+    "report.html",
+    "report.json",
+    "run.json",
+    "spec.yaml",
+    "statement.json",
+    "statement.txt",
+    "twin/visits.parquet",
+}
 CHECKPOINTS = (
     "start",
     "check",
@@ -147,7 +160,8 @@ def test_killed_anywhere_a_run_resumes_and_spends_once(provider: Provider, where
     assert (spent.charges, spent.held) == (1, 0)
     assert len(made.statement.measurements) == 3
     assert not (provider.folder / ".out.run").exists()
-    assert not (provider.out / "private").exists()
+    published = {str(p.relative_to(provider.out)) for p in provider.out.rglob("*") if p.is_file()}
+    assert published == FILES, "nothing of an interrupted step is left, private rows least of all"
 
 
 def test_killed_at_every_step_in_turn_it_still_spends_once(provider: Provider) -> None:

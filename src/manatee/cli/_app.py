@@ -12,6 +12,7 @@ from manatee.cli import (
     _budget_commands,
     _contract_commands,
     _custody_commands,
+    _dataset_commands,
     _ledger_commands,
     _operator_commands,
     _policy_commands,
@@ -45,6 +46,7 @@ _budget_commands.add_to(app)
 _provider_commands.add_to(app)
 _custody_commands.add_to(app)
 _researcher_commands.add_to(app)
+_dataset_commands.add_to(app)
 
 
 def _wants_json(arguments: list[str]) -> bool:

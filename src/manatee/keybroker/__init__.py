@@ -1,6 +1,7 @@
 """One data provider's key broker: challenge, release, decision log. Runs in the provider's domain.
 
-Trusted core: standard library, `cryptography` and our records only.
+Trusted core: standard library, `cryptography` and our records only; OpenDP where a
+privacy budget is kept.
 """
 
 from manatee.keybroker._broker import CHALLENGE_SECONDS, BrokerKeys, KeyBroker
@@ -15,6 +16,7 @@ from manatee.keybroker._folder import (
     write_private,
 )
 from manatee.keybroker._http import asgi_app
+from manatee.keybroker._ledger_budget import LedgerBudget
 from manatee.keybroker._rules import Rules, fixed_rules, install_policy, write_policy
 from manatee.keybroker._store import BrokerStore, LoggedDecision, chain_digest
 
@@ -25,6 +27,7 @@ __all__ = [
     "Budget",
     "DecisionLog",
     "KeyBroker",
+    "LedgerBudget",
     "LoggedDecision",
     "NoBudget",
     "Rules",

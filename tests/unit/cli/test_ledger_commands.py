@@ -119,6 +119,12 @@ def test_a_monitor_tells_growth_from_a_fork(log: Path, tmp_path: Path) -> None:
     assert "4 entries, 1 new" in run("monitor", log, *watch)[1]
     rival = tmp_path / "rival"
     create_log(rival, signer_in(tmp_path / "log-key.json", "", ED25519))
+    with pytest.raises(LedgerError, match="stale, or rolled back"):
+        run("monitor", rival, *watch)
+    (tmp_path / "rival-key.json").write_bytes((tmp_path / "log-key.json").read_bytes())
+    for number in range(5):
+        (tmp_path / "other").write_text(f"another history {number}")
+        run("append", rival, tmp_path / "other")
     with pytest.raises(ForkError) as caught:
         run("monitor", rival, *watch)
     assert meaning(caught.value).exit_code == 14

@@ -41,9 +41,7 @@ def synthesise_tables(
     Coded private rows lie in `spill` for the while: never in a folder that is published.
     """
     plan = SynthesisPlan({name: _plan(item) for name, item in order.synthesis.items()})
-    models = measure(
-        source, order.contract, plan, budget=budget, progress=progress, folder=spill
-    )
+    models = measure(source, order.contract, plan, budget=budget, progress=progress, folder=spill)
     generate(models, order.contract, plan, twin, sampler=sampler, progress=progress)
     if budget.spent > budget.rho:
         raise ProvisioningError("the measurements cost more than was reserved.")

@@ -16,7 +16,7 @@ from manatee.contracts import Contract
 from manatee.errors import TableError
 from manatee.provisioning.noise import Budget, rho_for
 from manatee.provisioning.runs._make import synthesise_tables
-from manatee.provisioning.runs._order import Order, Progress
+from manatee.provisioning.runs._order import Order, Progress, onwards
 from manatee.provisioning.runs._run import silent, versions
 from manatee.provisioning.runs._statement import PrivacyStatement
 from manatee.provisioning.runs._write_statement import make_statement
@@ -83,7 +83,7 @@ def make_twin(
                 spill=folder,
                 budget=budget,
                 sampler=np.random.default_rng(),
-                progress=_onwards(progress),
+                progress=onwards(progress),
             )
         statement = make_statement(
             order,
@@ -98,14 +98,3 @@ def make_twin(
         twin = pq.read_table(folder / f"{name}.parquet")
     progress("done", 1.0)
     return Twin(twin, statement)
-
-
-def _onwards(progress: Progress) -> Progress:
-    """Return the same, never going back: drawing counts its parts anew."""
-    furthest = [0.0]
-
-    def told(step: str, part: float) -> None:
-        furthest[0] = max(furthest[0], part)
-        progress(step, furthest[0])
-
-    return told

@@ -104,3 +104,14 @@ def read_order(contract: Path, spec: Path) -> Order:
         except OSError as error:
             raise SettingsError(f"{path} cannot be read.") from error
     return make_order(*texts)
+
+
+def onwards(progress: Progress) -> Progress:
+    """Return the same, never going back: drawing counts its parts anew."""
+    furthest = [0.0]
+
+    def told(step: str, part: float) -> None:
+        furthest[0] = max(furthest[0], part)
+        progress(step, furthest[0])
+
+    return told

@@ -29,7 +29,7 @@ from manatee.provisioning.runs._dress import check_dress
 from manatee.provisioning.runs._folder import RunFolder, written
 from manatee.provisioning.runs._journal import Journal, JournalledBudget
 from manatee.provisioning.runs._make import make_dummies, synthesise_tables, treat_tables
-from manatee.provisioning.runs._order import Order, Progress
+from manatee.provisioning.runs._order import Order, Progress, onwards
 from manatee.provisioning.runs._report_pages import make_reports
 from manatee.provisioning.runs._secret import data_digest, derived
 from manatee.provisioning.runs._statement import PrivacyStatement, TableRecord, in_words
@@ -158,7 +158,7 @@ class _Run:
         self._folder = folder
         self._record = record
         self._desk = desk
-        self._progress = progress
+        self._progress = onwards(progress)
         self._id: str = record["run"]
         self._paid = False
 
