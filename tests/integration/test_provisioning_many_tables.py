@@ -8,8 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from manatee.budgets import BudgetLedger
+from manatee.cli._dataset_commands import columns
+from manatee.cli._provider import BrokerAddress, prepared_folders, read_publication
+from manatee.cli._seal import seal_tables
 from manatee.contracts import arrow_schema
 from manatee.errors import BudgetError
+from manatee.keybroker import create_broker
 from manatee.provisioning.runs import Desk, Outcome, make_order, provider_secret, provision
 
 PERSONS = """
@@ -119,3 +123,25 @@ def test_dummy_tables_read_nothing_and_cost_nothing(tmp_path: Path) -> None:
     made = run(tmp_path, ROWS, "tables: {stays: {dummy: {rows: 20}}}\n", {}, "row")
     assert (made.statement.epsilon, made.statement.measurements) == (0, ())
     assert "from the contract alone" in (made.folder / "statement.txt").read_text()
+
+
+def test_each_table_is_sealed_whole_as_a_data_set_of_its_own(tmp_path: Path) -> None:
+    given = persons()
+    given["stays"] += "3,north\n" * 2  # five rows of one person: two are beyond the bound of three
+    made = run(tmp_path, PERSONS, TOGETHER, given, "person")
+    broker = create_broker(tmp_path / "broker", "b")
+    folders = seal_tables(
+        made.folder,
+        {name: tmp_path / f"{name}.csv" for name in given},
+        tmp_path / "prepared",
+        provider="clinic",
+        broker=BrokerAddress("b", "https://b.example", broker),
+        secret=provider_secret(tmp_path / "secret"),
+        progress=lambda _text: None,
+    )
+    assert prepared_folders(tmp_path / "prepared") == tuple(sorted(folders))
+    found = [read_publication(folder) for folder in folders]
+    assert [item.dataset.name for item in found] == ["clinic.persons", "clinic.stays"]
+    for item in found:
+        assert item.dataset.schema_digest == item.twin.schema_digest
+    assert [row[0] for row in columns(found[1])] == ["person", "ward"]

@@ -6,7 +6,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +15,6 @@ import pyarrow.parquet as pq
 
 from manatee.cli._provider import BrokerAddress
 from manatee.contracts import (
-    Contract,
-    PrivacyUnit,
     arrow_schema,
     contract_digest,
     parse_contract,
@@ -29,9 +26,9 @@ from manatee.outputs import DEFAULT_POLICY
 from manatee.provisioning.runs import (
     check_schema,
     data_digest,
-    derived,
     in_words,
     read_statement,
+    unbound,
 )
 from manatee.provisioning.tables import open_source
 from manatee.records import (
@@ -45,7 +42,7 @@ from manatee.records import (
 from manatee.sealing import new_data_key, seal_table, write_plain
 
 if TYPE_CHECKING:
-    from manatee.provisioning.tables import AdmittedTable, Source
+    from manatee.provisioning.tables import AdmittedTable
 
 
 def seal_tables(
@@ -91,8 +88,7 @@ def seal_tables(
     made = tuple(t.name for t in contract.tables if (twin / "twin" / f"{t.name}.parquet").exists())
     try:
         progress("checking that the twin was made from these tables")
-        key = derived(secret, f"rows-left-out/{run['run']}")
-        with open_source(where, contract, truncation_key=key) as source:
+        with open_source(where, unbound(contract)) as source:
             if data_digest(source, secret) != run["data_digest"]:
                 raise ConflictError(
                     "these are not the tables that the twin was made from.",
@@ -104,29 +100,28 @@ def seal_tables(
                 if len(contract.tables) == 1
                 else [f"{contract.name}.{name}" for name in made]
             )
-            with _whole(source, where, contract) as tables:
-                for name, dataset, folder in zip(made, names, folders, strict=True):
-                    progress(f"sealing {dataset}, column by column")
-                    publication = _seal(
-                        tables.table(name),
-                        twin,
-                        folder,
-                        bare=DatasetManifest(
-                            name=dataset,
-                            provider=provider,
-                            label=label or contract.label,
-                            schema_digest=schema_digest(contract.table(name)),
-                            contract_digest=contract_digest(contract),
-                            files=(),
-                        ),
-                        broker=broker,
-                        contract_text=contract_text.decode(),
-                        output_policy=output_policy,
-                    )
-                    (folder / "publication.json").write_bytes(canonical_json(publication))
-                    (folder / "privacy-statement.txt").write_text(in_words(read_statement(twin)))
-                    if (twin / "report.html").exists():
-                        shutil.copyfile(twin / "report.html", folder / "report.html")
+            for name, dataset, folder in zip(made, names, folders, strict=True):
+                progress(f"sealing {dataset}, column by column")
+                publication = _seal(
+                    source.table(name),
+                    twin,
+                    folder,
+                    bare=DatasetManifest(
+                        name=dataset,
+                        provider=provider,
+                        label=label or contract.label,
+                        schema_digest=schema_digest(contract.table(name)),
+                        contract_digest=contract_digest(contract),
+                        files=(),
+                    ),
+                    broker=broker,
+                    contract_text=contract_text.decode(),
+                    output_policy=output_policy,
+                )
+                (folder / "publication.json").write_bytes(canonical_json(publication))
+                (folder / "privacy-statement.txt").write_text(in_words(read_statement(twin)))
+                if (twin / "report.html").exists():
+                    shutil.copyfile(twin / "report.html", folder / "report.html")
         staging.chmod(0o755)
         os.rename(staging, out)
     except BaseException:
@@ -146,18 +141,6 @@ def _read_run(twin: Path) -> tuple[bytes, dict[str, str]]:
     if not isinstance(run, dict) or "done" not in run.get("done", ()):
         raise SettingsError(f"the run of {twin} is not done.")
     return contract, run
-
-
-def _whole(source: Source, where: Mapping[str, Path] | str, contract: Contract) -> Source:
-    """Return all rows: a bound of rows per person is for what is measured, not what is sealed."""
-    if contract.privacy_unit.kind == "row":
-        return source
-    unbound = replace(
-        contract,
-        privacy_unit=PrivacyUnit(),
-        tables=tuple(replace(table, max_rows_per_person=None) for table in contract.tables),
-    )
-    return open_source(where, unbound)
 
 
 def _seal(

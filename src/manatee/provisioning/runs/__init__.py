@@ -6,7 +6,7 @@ from manatee.provisioning.runs._dress import check_dress, check_schema
 from manatee.provisioning.runs._fixed_noise import insecure_fixed
 from manatee.provisioning.runs._order import Order, make_order, read_order
 from manatee.provisioning.runs._run import Desk, Outcome, provision, read_statement
-from manatee.provisioning.runs._secret import data_digest, derived, provider_secret
+from manatee.provisioning.runs._secret import data_digest, derived, provider_secret, unbound
 from manatee.provisioning.runs._simple_order import synthesis_order
 from manatee.provisioning.runs._statement import PrivacyStatement, in_words
 
@@ -27,4 +27,5 @@ __all__ = [
     "read_order",
     "read_statement",
     "synthesis_order",
+    "unbound",
 ]

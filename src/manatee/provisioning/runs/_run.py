@@ -31,7 +31,7 @@ from manatee.provisioning.runs._journal import Journal, JournalledBudget
 from manatee.provisioning.runs._make import make_dummies, synthesise_tables, treat_tables
 from manatee.provisioning.runs._order import Order, Progress, onwards
 from manatee.provisioning.runs._report_pages import make_reports
-from manatee.provisioning.runs._secret import data_digest, derived
+from manatee.provisioning.runs._secret import data_digest, derived, unbound
 from manatee.provisioning.runs._statement import PrivacyStatement, TableRecord, in_words
 from manatee.provisioning.runs._write_statement import make_statement
 from manatee.provisioning.tables import Source, open_source
@@ -168,7 +168,7 @@ class _Run:
         own = self._folder.empty("private")
         key = derived(desk.secret, f"rows-left-out/{self._id}")
         with _opened(where, order, own, key) as source:
-            self._check(source)
+            self._check(source, where, own)
             charges = self._charges()
             self._paid = bool(charges)
             desk.ledger.reserve(self._id, charges)
@@ -200,7 +200,7 @@ class _Run:
             self._folder.save(self._record)
         self._desk.checkpoint(step)
 
-    def _check(self, source: Source) -> None:
+    def _check(self, source: Source, where: Mapping[str, Path] | str, own: Path) -> None:
         self._progress("digesting the tables", 0.1)
         missing = [name for name in self._order.private if name not in source.names]
         if missing:
@@ -208,7 +208,11 @@ class _Run:
                 f"table {missing[0]!r} is to be read and was not given.",
                 hint=f"Add --table {missing[0]}=PATH.",
             )
-        digest = data_digest(source, self._desk.secret)
+        if self._order.contract.privacy_unit.kind == "row":
+            digest = data_digest(source, self._desk.secret)
+        else:
+            with _opened(where, self._order, own, b"", whole=True) as every:
+                digest = data_digest(every, self._desk.secret)
         if self._record.get("data_digest", digest) != digest:
             raise ProvisioningError(
                 "the tables are not those of the interrupted run.",
@@ -300,10 +304,13 @@ class _Run:
         return pages.passed
 
 
-def _opened(where: Mapping[str, Path] | str, order: Order, folder: Path, key: bytes) -> Source:
+def _opened(
+    where: Mapping[str, Path] | str, order: Order, folder: Path, key: bytes, *, whole: bool = False
+) -> Source:
     if not order.private and not where:
         return Source(order.contract, {}, folder)  # dummy tables alone: nothing is read
-    return open_source(where, order.contract, folder=folder, truncation_key=key)
+    contract = unbound(order.contract) if whole else order.contract
+    return open_source(where, contract, folder=folder, truncation_key=key or None)
 
 
 def read_statement(folder: Path) -> PrivacyStatement:

@@ -12,10 +12,12 @@ import hmac
 import os
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 
+from manatee.contracts import Contract, PrivacyUnit
 from manatee.errors import SettingsError
 from manatee.provisioning.tables import Source
 
@@ -80,3 +82,15 @@ def _blocks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield pa.RecordBatch.from_arrays(
             [pa.concat_arrays([column]) for column in batch.columns], schema=batch.schema
         )
+
+
+def unbound(contract: Contract) -> Contract:
+    """Return the contract without its bounds of rows per person, so that all rows are admitted.
+
+    What is digested and sealed is the whole table in its order; bounds are for what is measured.
+    """
+    return replace(
+        contract,
+        privacy_unit=PrivacyUnit(),
+        tables=tuple(replace(table, max_rows_per_person=None) for table in contract.tables),
+    )
