@@ -402,6 +402,7 @@ def test_a_witness_that_is_away_is_left_alone_for_a_while(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "text",
     ["http://127.0.0.1:1", f"{KEY.key}", f"{LOG.key}@http://h", f"{KEY.key}@http://", "x@http://h"],
+    ids=["no-key", "no-address", "key-of-a-log", "no-host", "no-such-key"],
 )
 def test_a_witness_is_named_by_its_key_and_address_or_refused(text: str) -> None:
     with pytest.raises(SettingsError):
