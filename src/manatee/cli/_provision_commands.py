@@ -87,6 +87,12 @@ def provision(
     ] = False,
     ledger: LedgerPath = None,
     secret: Secret = None,
+    attack_twins: Annotated[
+        int,
+        typer.Option(
+            min=0, max=200, help="Twins to try membership attacks on, for your own report."
+        ),
+    ] = 8,
     insecure_fixed_noise: Annotated[
         int | None, typer.Option(help="Tests only: noise from this seed. Protects NOBODY.")
     ] = None,
@@ -94,6 +100,7 @@ def provision(
 ) -> None:
     """Make the twin of a contract's tables, its privacy statement and reports, in one folder."""
     from manatee.budgets import BudgetLedger
+    from manatee.provisioning.attacks import FEWEST_TWINS
     from manatee.provisioning.runs import (
         Desk,
         insecure_fixed,
@@ -102,12 +109,18 @@ def provision(
         read_order,
     )
 
+    if 0 < attack_twins < FEWEST_TWINS:
+        raise SettingsError(
+            f"--attack-twins must be 0 or at least {FEWEST_TWINS}: half of the twins teach the "
+            "attackers, the others judge them."
+        )
     order = read_order(contract, spec)
     where = table_paths(table, database, [item.name for item in order.contract.tables])
     book = ledger_path(ledger)
     desk = Desk(
         ledger=BudgetLedger(book),
         secret=provider_secret(secret or book.with_name("secret.key")),
+        attack_twins=attack_twins,
     )
     if insecure_fixed_noise is not None:
         from dataclasses import replace

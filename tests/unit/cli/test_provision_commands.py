@@ -126,3 +126,24 @@ def test_prepared_folders_are_one_or_one_a_table(tmp_path: Path) -> None:
         (tmp_path / name / "publication.json").touch()
     assert prepared_folders(tmp_path) == (tmp_path / "a", tmp_path / "b")
     assert prepared_folders(tmp_path / "a") == (tmp_path / "a",)
+
+
+def test_membership_attacks_are_tried_for_the_providers_own_report(desk: Path) -> None:
+    manatee("budget", "limit", "clinic", "--epsilon", "3", "--delta", "1e-6")
+    make_twin()
+    own = json.loads((desk / "t" / "provider-report.json").read_text())
+    assert len(own["attacks"]) == 6
+    assert "attacks" not in json.loads((desk / "t" / "report.json").read_text())
+
+
+@pytest.mark.parametrize("number", ["1", "3"])
+def test_too_few_twins_to_attack_are_refused_before_anything_is_spent(
+    desk: Path, number: str
+) -> None:
+    manatee("budget", "limit", "clinic", "--epsilon", "3", "--delta", "1e-6")
+    with pytest.raises(SettingsError, match="at least 4"):
+        manatee(
+            *("provision", "c.yaml", "s.yaml", "--table", "visits=visits.csv", "--out", "t"),
+            *("--attack-twins", number),
+        )
+    assert "\t0\t" in manatee("budget", "show", "clinic")

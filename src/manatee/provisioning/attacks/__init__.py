@@ -15,7 +15,7 @@ from manatee.provisioning.attacks._coding import (
     n_value_cells,
     on_line,
 )
-from manatee.provisioning.attacks._game import TwinMaker, membership_attacks
+from manatee.provisioning.attacks._game import FEWEST_TWINS, TwinMaker, membership_attacks
 from manatee.provisioning.attacks._measures import (
     CONFIDENCE,
     AttackResult,
@@ -26,6 +26,7 @@ from manatee.provisioning.attacks._verbatim import VerbatimCheck, VerbatimShare,
 
 __all__ = [
     "CONFIDENCE",
+    "FEWEST_TWINS",
     "RANGE",
     "AttackResult",
     "Interval",

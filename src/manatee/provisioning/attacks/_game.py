@@ -25,6 +25,9 @@ TwinMaker = Callable[[pa.Table], pa.Table]
 Progress = Callable[[str, float], None]
 """Told what is being done and which part of the whole is behind (0 to 1)."""
 
+FEWEST_TWINS = 4
+"""Fewest twins of a game: half of them are shadows."""
+
 FALSE_ALARM = 1e-6
 """Chance that a mechanism that keeps its promise is refuted, per attack."""
 
@@ -68,7 +71,7 @@ def membership_attacks(
     Raises:
         ProvisioningError: Fewer than 4 twins or 40 persons.
     """
-    if n_twins < 4 or table.num_rows < 40:
+    if n_twins < FEWEST_TWINS or table.num_rows < 40:
         raise ProvisioningError("membership attacks need at least 4 twins and 40 persons.")
     if table.num_rows > max_persons:
         table = table.take(pa.array(_some(table.num_rows, max_persons, sampler)))

@@ -14,9 +14,11 @@ from manatee.provisioning.reports import (
     Measured,
     NoisyMarginal,
     Promise,
+    Task,
     provider_report,
     shareable_report,
 )
+from manatee.provisioning.runs._attacked import attack
 from manatee.provisioning.runs._order import Order, Progress
 from manatee.provisioning.runs._statement import PrivacyStatement
 from manatee.provisioning.tables import Source
@@ -61,6 +63,7 @@ def make_reports(
     statement: PrivacyStatement,
     *,
     released: Sequence[Mapping[str, Any]],
+    attack_twins: int,
     progress: Progress,
 ) -> Pages:
     """Make both reports of a finished twin.
@@ -71,6 +74,7 @@ def make_reports(
         twin: The folder of the twin's files.
         statement: What was promised.
         released: The journal's answers.
+        attack_twins: Twins that membership attacks are tried on; 0 for no attacks.
         progress: Told what is being done.
     """
     every = set(order.tables) == {table.name for table in order.contract.tables}
@@ -95,7 +99,19 @@ def make_reports(
         files,
         promise,
         sampler=sampler,
-        progress=progress,
+        tasks={
+            name: (Task(item.task.target, item.task.features, item.task.kind),)
+            for name, item in order.synthesis.items()
+            if item.task is not None
+        },
+        attacks=attack(
+            order,
+            source,
+            n_twins=attack_twins,
+            sampler=sampler,
+            progress=lambda step, part: progress(step, part / 2),
+        ),
+        progress=lambda step, part: progress(step, (1 + part) / 2),
     )
     return Pages(
         pages,

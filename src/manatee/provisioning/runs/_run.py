@@ -60,6 +60,7 @@ class Desk:
         ledger: Where the budget is kept.
         secret: The provider's secret, 32 bytes.
         noise: Makes the budget that draws noise; another than `Budget` needs a `stamp`.
+        attack_twins: Twins that membership attacks are tried on for the provider's own report.
         stamp: Printed on the statement; not empty where the noise protects nobody.
         checkpoint: Told after everything that was written down; tests interrupt here.
     """
@@ -69,6 +70,7 @@ class Desk:
     clock: Clock = system_clock
     noise: Callable[[Fraction], Budget] = Budget
     stamp: str = ""
+    attack_twins: int = 0
     checkpoint: Checkpoint = _pass
 
 
@@ -294,6 +296,7 @@ class _Run:
             self._folder.path / "twin",
             statement,
             released=Journal(self._folder.path / JOURNAL).answers if budget else (),
+            attack_twins=self._desk.attack_twins,
             progress=lambda step, part: self._progress(step, 0.75 + 0.24 * part),
         )
         for name, text in pages.shareable.items():
