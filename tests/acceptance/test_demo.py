@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from manatee.records import digest_file
+
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("demo")]
 
 REAL_TABLE = Path(__file__).resolve().parents[3] / "shared" / "data" / "insurance" / "real.csv"
@@ -169,3 +171,10 @@ def test_a_bundle_whose_log_no_witness_cosigned_does_not_verify(
     done = manatee("verify", str(bundle), "--trust", str(demo.trust))
     assert done.returncode == 10
     assert "1 are needed" in done.stdout
+
+
+def test_the_shareable_report_is_published_with_the_twin(demo: Any) -> None:
+    prepared = demo.folder / "provider" / "insurance"
+    publication = json.loads((prepared / "publication.json").read_text())
+    assert publication["report"]["sha256"] == digest_file(prepared / "report.html")[0]
+    assert publication["privacy_statement"]["epsilon"] == 1

@@ -30,7 +30,7 @@ from manatee.errors import (
     UnknownDatasetError,
     WorkspaceError,
 )
-from manatee.records import DatasetUse, Review, canonical_json, digest_bytes
+from manatee.records import DatasetUse, FileEntry, Review, canonical_json, digest_bytes
 from manatee.testing import ControlPlane
 from manatee.testing._control_plane import OUTPUTS, RUNTIME, SEALED, TWIN
 
@@ -290,6 +290,26 @@ def test_uploads_stream_and_are_not_repeated(service: Service, tmp_path: Path) -
     assert alice.has_blob(digest)
     assert not service.client("bob").has_blob(digest)
     assert alice.upload(file) == digest
+
+
+def test_the_report_on_a_twin_is_uploaded_published_and_comes_back_whole(
+    service: Service, tmp_path: Path
+) -> None:
+    hospital, alice = service.client("hospital"), service.client("alice")
+    page = b"<!doctype html><title>report</title>"
+    entry = FileEntry(path="report.html", sha256=digest_bytes(page), size=len(page))
+    publication = msgspec.structs.replace(service.plane.publication(name="visits"), report=entry)
+    with pytest.raises(ManifestError, match="not uploaded"):
+        hospital.publish(publication)
+    assert not alice.download_report(alice.dataset("insurance"), tmp_path / "none.html")
+    with pytest.raises(NotFoundError, match="no report"):
+        alice._call("GET", "/v1/datasets/insurance/report")
+    hospital.upload_bytes(page)
+    hospital.publish(publication)
+    assert alice.download_report(alice.dataset("visits"), tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_bytes() == page
+    answer = alice._http.get("/v1/datasets/visits/report")
+    assert answer.headers["content-type"] == "application/octet-stream"
 
 
 def test_a_provider_publishes_only_its_own_uploaded_sealed_data(service: Service) -> None:

@@ -133,6 +133,8 @@ def publish_dataset(request: Request, account: CallerOf, body: JsonBody) -> Resp
         raise ManifestError("the key is wrapped for another key broker than the one named.")
     store = context_of(request).store
     needed = {file.sha256 for file in (*dataset.files, *twin.files)}
+    if publication.report is not None:
+        needed.add(publication.report.sha256)
     missing = needed - store.blobs.uploaded_by(account.name, needed)
     if missing:
         raise ManifestError(
@@ -175,6 +177,21 @@ def get_twin_file(request: Request, name: str, path: str, _account: CallerOf) ->
         if file.path == path:
             return blob_response(request, file.sha256)
     raise NotFoundError("the twin has no such file.")
+
+
+@router.get(
+    "/datasets/{name}/report",
+    response_class=Response,
+    responses=documented(
+        "The report's bytes, HTML.", None, NotFoundError, media_type="application/octet-stream"
+    ),
+)
+def get_report(request: Request, name: str, _account: CallerOf) -> Response:
+    """Download the shareable report on the twin. Never shown as a page of this service."""
+    report = _entry(request, name).publication.report
+    if report is None:
+        raise NotFoundError("the data set has no report.")
+    return blob_response(request, report.sha256)
 
 
 def blob_response(request: Request, digest: str) -> Response:

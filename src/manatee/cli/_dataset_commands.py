@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -9,7 +11,7 @@ import typer
 
 from manatee.cli._options import Output, open_client
 from manatee.cli._output import Format, print_json, print_rows
-from manatee.errors import UnknownDatasetError
+from manatee.errors import ConflictError, NotFoundError, UnknownDatasetError
 
 if TYPE_CHECKING:
     from manatee.contracts import Column
@@ -37,6 +39,42 @@ def show(
     print_rows(("COLUMN", "TYPE", "VALUES", "MISSING", "DESCRIPTION"), columns(entry.publication))
     typer.echo()
     typer.echo(statement_text(entry.publication), nl=False)
+
+
+@dataset.command()
+def report(
+    name: Annotated[str, typer.Argument(help="The data set.")],
+    out: Annotated[Path, typer.Option(help="New file for the report, HTML.")],
+) -> None:
+    """Download the provider's shareable report on the twin; open it in a browser."""
+    if out.exists():
+        raise ConflictError(f"{out} exists.", hint="Choose another file.")
+    client = open_client()
+    if not client.download_report(client.dataset(name), out):
+        raise NotFoundError(f"{name!r} was published without a report.")
+    typer.echo(str(out))
+
+
+@dataset.command()
+def sample(
+    name: Annotated[str, typer.Argument(help="The data set.")],
+    rows: Annotated[int, typer.Option(min=1, max=1000, help="How many rows.")] = 10,
+    output: Output = Format.TABLE,
+) -> None:
+    """Show the first rows of the twin: none of them is a real person's."""
+    import pyarrow.dataset
+
+    client = open_client()
+    with tempfile.TemporaryDirectory(prefix="manatee-sample-") as folder:
+        files = client.download_twin(client.dataset(name), Path(folder))
+        found = pyarrow.dataset.dataset([str(path) for path in files]).head(rows).to_pylist()
+    if output is Format.JSON:
+        print_json([{key: str(value) for key, value in row.items()} for row in found])
+        return
+    print_rows(
+        tuple(key.upper() for key in found[0]) if found else (),
+        [tuple("" if value is None else str(value) for value in row.values()) for row in found],
+    )
 
 
 def columns(publication: DatasetPublication) -> list[tuple[str, ...]]:

@@ -158,6 +158,11 @@ def publish(client: ManateeClient, folder: Path, progress: Callable[[str], None]
             progress(f"uploading {part}/{entry.path}")
             if client.upload(folder / part / entry.path) != entry.sha256:
                 raise ConflictError(f"{part}/{entry.path} is not the file that was prepared.")
+    report = publication.report
+    if report is not None:
+        progress(f"uploading {report.path}")
+        if client.upload(folder / report.path) != report.sha256:
+            raise ConflictError(f"{report.path} is not the file that was prepared.")
     return client.publish(publication).version
 
 

@@ -34,12 +34,16 @@ from manatee.provisioning.tables import open_source
 from manatee.records import (
     DatasetManifest,
     DatasetPublication,
+    FileEntry,
     Label,
     OutputPolicy,
     canonical_json,
+    digest_file,
     parse_json,
 )
 from manatee.sealing import new_data_key, seal_table, write_plain
+
+REPORT = "report.html"
 
 if TYPE_CHECKING:
     from manatee.provisioning.tables import AdmittedTable
@@ -120,8 +124,6 @@ def seal_tables(
                 )
                 (folder / "publication.json").write_bytes(canonical_json(publication))
                 (folder / "privacy-statement.txt").write_text(in_words(read_statement(twin)))
-                if (twin / "report.html").exists():
-                    shutil.copyfile(twin / "report.html", folder / "report.html")
         staging.chmod(0o755)
         os.rename(staging, out)
     except BaseException:
@@ -175,4 +177,14 @@ def _seal(
         output_policy=output_policy,
         broker_id=broker.broker_id,
         broker_url=broker.url,
+        report=_report(twin, folder),
     )
+
+
+def _report(twin: Path, folder: Path) -> FileEntry | None:
+    """Copy the shareable report; a twin of part of a contract's tables has none."""
+    if not (twin / REPORT).exists():
+        return None
+    shutil.copyfile(twin / REPORT, folder / REPORT)
+    digest, size = digest_file(folder / REPORT)
+    return FileEntry(path=REPORT, sha256=digest, size=size)

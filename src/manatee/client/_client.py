@@ -239,6 +239,22 @@ class ManateeClient:
         """
         return self._get(f"/v1/datasets/{quote(name, safe='')}", CatalogueEntry)
 
+    def download_report(self, entry: CatalogueEntry, target: Path) -> bool:
+        """Download the shareable report on a twin, checked against the publication.
+
+        Returns:
+            Whether there is one.
+
+        Raises:
+            MalformedError: The bytes are not the publication's, or cannot be written.
+        """
+        report = entry.publication.report
+        if report is None:
+            return False
+        name = quote(entry.publication.dataset.name, safe="")
+        self._download(f"/v1/datasets/{name}/report", target, report.sha256)
+        return True
+
     def download_twin(self, entry: CatalogueEntry, folder: Path) -> tuple[Path, ...]:
         """Download all files of a twin into a folder, each checked against the manifest.
 

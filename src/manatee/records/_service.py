@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from manatee.records._base import Count, Moment, Name, Record, Text
-from manatee.records._datasets import DatasetManifest
+from manatee.records._datasets import DatasetManifest, FileEntry
 from manatee.records._digests import DigestText
 from manatee.records._forms import form
 from manatee.records._guest import GuestEvent
@@ -41,7 +41,10 @@ class Caller(Record, frozen=True, kw_only=True):
 
 
 class DatasetPublication(Record, frozen=True, kw_only=True):
-    """A data set as its provider offers it: the sealed table, its twin and its rules."""
+    """A data set as its provider offers it: the sealed table, its twin and its rules.
+
+    `report` is the shareable report on the twin, HTML, if there is one.
+    """
 
     dataset: DatasetManifest
     twin: DatasetManifest
@@ -50,6 +53,7 @@ class DatasetPublication(Record, frozen=True, kw_only=True):
     output_policy: OutputPolicy
     broker_id: Name
     broker_url: Url
+    report: FileEntry | None = None
 
 
 class CatalogueEntry(Record, frozen=True, kw_only=True):
