@@ -20,7 +20,11 @@ from manatee.provisioning.audits._bounds import (
 )
 from manatee.provisioning.audits._charges import ChargeLike, check_charges, cost_of
 from manatee.provisioning.audits._distinguish import FALSE_ALARM, distinguish
-from manatee.provisioning.audits._replay import RecordingBudget, check_sensitivities
+from manatee.provisioning.audits._replay import (
+    RecordingBudget,
+    ReplayingBudget,
+    check_sensitivities,
+)
 from manatee.provisioning.audits._residuals import (
     check_repeats,
     check_residuals,
@@ -36,6 +40,7 @@ __all__ = [
     "Fit",
     "RecordingBudget",
     "Released",
+    "ReplayingBudget",
     "Run",
     "audit_counts",
     "audit_fit",
