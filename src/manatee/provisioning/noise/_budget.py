@@ -107,6 +107,19 @@ def _within(
     raise ProvisioningError("no noise scale fits the privacy budget.")
 
 
+def _check(rho: Fraction, sensitivity: float) -> None:
+    """Refuse a share or a sensitivity that would mean no noise, before anything is drawn.
+
+    Raises:
+        ProvisioningError: Not above 0, or no finite number.
+    """
+    known = not isinstance(sensitivity, bool) and isinstance(sensitivity, int | float)
+    if not known or not 0 < sensitivity < math.inf:
+        raise ProvisioningError("a sensitivity must be above 0 and finite.")
+    if not rho > 0:
+        raise ProvisioningError("a measurement needs a share of the budget above 0.")
+
+
 @dataclass(frozen=True)
 class Charge:
     """One measurement that was paid for."""
@@ -160,6 +173,9 @@ class Budget:
         Raises:
             ProvisioningError: The share goes over what is left.
         """
+        _check(rho, sensitivity)
+        if not isinstance(sensitivity, int):
+            raise ProvisioningError("the sensitivity of counts is a whole number of rows.")
         exact = np.asarray(counts, dtype=np.int64)
         measurement, scale = _gaussian(rho, sensitivity)
         self._charge(Charge(what, "discrete-gaussian", sensitivity, scale, rho))
@@ -182,6 +198,9 @@ class Budget:
         Raises:
             ProvisioningError: The share goes over what is left.
         """
+        _check(rho, sensitivity)
+        if not len(scores):
+            raise ProvisioningError("there is nothing to choose from.")
         space = (
             dp.vector_domain(dp.atom_domain(T="f64", nan=False)),
             dp.linf_distance(T="f64"),

@@ -164,3 +164,28 @@ def test_a_part_is_paid_out_of_the_whole_and_says_where_it_went():
 def test_counts_of_any_shape_keep_it():
     noisy, _ = Budget(Fraction(1)).measure(np.zeros((2, 3), int), Fraction(1), what="x")
     assert noisy.shape == (2, 3)
+
+
+@pytest.mark.parametrize("sensitivity", [0, -1, math.nan, math.inf, True, 0.5])
+def test_a_sensitivity_that_would_mean_no_noise_is_refused_before_anything_is_drawn(sensitivity):
+    budget = Budget(Fraction(1))
+    with pytest.raises(ProvisioningError, match="sensitivity"):
+        budget.measure([5, 7], Fraction(1, 2), what="x", sensitivity=sensitivity)
+    if sensitivity != 0.5:
+        with pytest.raises(ProvisioningError, match="sensitivity"):
+            budget.select([5.0, 7.0], Fraction(1, 2), what="x", sensitivity=sensitivity)
+    assert not budget.charges
+
+
+@pytest.mark.parametrize("rho", [Fraction(0), Fraction(-1)])
+def test_a_share_that_is_none_is_an_error_of_ours(rho):
+    budget = Budget(Fraction(1))
+    with pytest.raises(ProvisioningError, match="share"):
+        budget.measure([5, 7], rho, what="x")
+    with pytest.raises(ProvisioningError, match="share"):
+        budget.select([5.0], rho, what="x")
+
+
+def test_a_choice_among_nothing_is_an_error_of_ours():
+    with pytest.raises(ProvisioningError, match="nothing"):
+        Budget(Fraction(1)).select([], Fraction(1, 2), what="x")
