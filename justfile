@@ -4,6 +4,10 @@
 demo *ARGS:
     manatee demo {{ARGS}}
 
+# The researcher's desk: JupyterLab in front of a clean room on this machine.
+lab *ARGS:
+    manatee lab --demo {{ARGS}}
+
 # Everything CI checks.
 check: lint types layers test docs
 

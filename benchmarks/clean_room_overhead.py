@@ -32,12 +32,13 @@ from manatee.cli._local_room import (
 )
 from manatee.cli._people import read_approver_key
 from manatee.cli._provider import BrokerAddress, PrivacyBudget, prepare_dataset, publish
-from manatee.cli._researcher import Work, fetch_bundle, submit
+from manatee.cli._researcher import Work, submit
 from manatee.cli._services import running_service
 from manatee.client import ManateeClient
 from manatee.contracts import parse_contract
 from manatee.policy import sign_approval
 from manatee.provisioning import insurance_contract_text, insured_persons
+from manatee.releasing import fetch_bundle
 from manatee.runtime import runtime_digest, runtime_python
 from manatee.settings import load_settings
 from manatee.testing import notebook_of
@@ -93,6 +94,7 @@ class Room:
             progress=lambda _: None,
         )
         publish(self.provider, prepared, lambda _: None)
+        room.agree(url, ("insurance",))
 
     def run(self, source: Path, submission: int) -> dict[str, float]:
         """Run one notebook from submission to opened outputs; returns seconds per phase."""

@@ -11,6 +11,7 @@ from manatee.errors import all_errors, meaning
 from manatee.jobs import transition_diagram
 from manatee.outputs import CHECK_NAMES
 from manatee.records import RESOURCE_CLASSES
+from manatee.rights import rights_page as rights_table
 from manatee.settings import PREFIX, Settings
 
 
@@ -76,12 +77,24 @@ def commands_page() -> str:
     return "# Commands\n\n" + _table(("command", "what it does"), rows)
 
 
+def rights_page() -> str:
+    """Return the rights matrix."""
+    return (
+        "# Rights\n\n"
+        "What a member of an organisation may do in each role. *Own*: the job one submitted. *Own "
+        "organisation's*: a data set it provides, a job or project that uses one, its list of "
+        "members. *As another party*: of a project, without data in it. *Any*: everything in the "
+        "installation. Whoever may not see a thing is told that there is none.\n\n" + rights_table()
+    )
+
+
 PAGES = {
     "errors.md": errors_page,
     "settings.md": settings_page,
     "jobs.md": jobs_page,
     "output-checks.md": checks_page,
     "commands.md": commands_page,
+    "rights.md": rights_page,
 }
 
 

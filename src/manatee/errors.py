@@ -124,6 +124,13 @@ class TooLargeError(InputError):
     code = "too-large"
 
 
+class TooSlowError(ManateeError):
+    """The caller stopped sending before the end, or sent too slowly; nothing was kept."""
+
+    code = "too-slow"
+    retryable = True
+
+
 # --- who the caller is, and the state of things -------------------------------------------------
 
 
@@ -157,6 +164,12 @@ class DuplicateSubmissionError(ConflictError):
     code = "duplicate-submission"
 
 
+class ProjectClosedError(ConflictError):
+    """The project does not take jobs: not agreed by all, not in its time, or stopped."""
+
+    code = "project-closed"
+
+
 class TransitionError(ConflictError):
     """A step the job's state machine does not have."""
 
@@ -168,6 +181,23 @@ class LimitError(ManateeError):
 
     code = "limit"
     retryable = True
+
+
+class IdentityProviderError(ManateeError):
+    """The identity provider did not answer, or not as OpenID Connect says."""
+
+    code = "identity-provider"
+    retryable = True
+
+
+class TooManyAttemptsError(LimitError):
+    """Too many attempts to prove who one is; `retry_seconds` says when the next one counts."""
+
+    code = "too-many-attempts"
+
+    def __init__(self, message: str, *, hint: str = "", retry_seconds: int = 30) -> None:
+        super().__init__(message, hint=hint or f"Try again in {retry_seconds} seconds.")
+        self.retry_seconds = retry_seconds
 
 
 # --- the guest ----------------------------------------------------------------------------------
@@ -327,16 +357,37 @@ class StoreError(ManateeError):
     retryable = True
 
 
+class StoreFullError(StoreError):
+    """There is no room for what was sent; nothing of it was kept."""
+
+    code = "store-full"
+
+
+class StoreRefusedError(StoreError):
+    """The object store does not let this installation in; its operator must act."""
+
+    code = "store-refused"
+
+
+class DamagedBlobError(StoreError):
+    """Stored bytes are gone or are not those that were stored; none of them was handed on."""
+
+    code = "damaged-blob"
+    retryable = False
+
+
 # The one table. A class not listed takes the meaning of its nearest listed base.
 _MEANINGS: dict[type[ManateeError], Meaning] = {
     ManateeError: Meaning(http_status=500, exit_code=1),
     InputError: Meaning(http_status=422, exit_code=2),
     TooLargeError: Meaning(http_status=413, exit_code=2),
+    TooSlowError: Meaning(http_status=408, exit_code=12),
     AuthenticationError: Meaning(http_status=401, exit_code=3),
     AuthorizationError: Meaning(http_status=403, exit_code=3),
     NotFoundError: Meaning(http_status=404, exit_code=4),
     ConflictError: Meaning(http_status=409, exit_code=5),
     LimitError: Meaning(http_status=429, exit_code=5),
+    IdentityProviderError: Meaning(http_status=503, exit_code=12),
     BackendError: Meaning(http_status=502, exit_code=6),
     BackendUnavailableError: Meaning(http_status=503, exit_code=6),
     AttestationError: Meaning(http_status=403, exit_code=7),
@@ -353,6 +404,8 @@ _MEANINGS: dict[type[ManateeError], Meaning] = {
     JobFailedError: Meaning(http_status=409, exit_code=11),
     ServiceUnreachableError: Meaning(http_status=503, exit_code=12),
     StoreError: Meaning(http_status=503, exit_code=13),
+    StoreFullError: Meaning(http_status=507, exit_code=13),
+    DamagedBlobError: Meaning(http_status=500, exit_code=13),
 }
 
 

@@ -31,6 +31,21 @@ class Settings:
             protocol over software, which isolates nothing). Never detected, never fallen back to.
         run_log_witnesses: Witnesses that cosign the log of runs, separated by commas, each as its
             verifier key, `@` and its http address.
+        blob_store_url: Where blobs are kept: `s3://bucket/prefix`, `gs://bucket/prefix` or
+            `az://container/prefix`, with credentials and endpoint in the environment variables of
+            the store's own tools. Empty: in `home`.
+        database_url: The control plane's database on a PostgreSQL server, such as
+            `postgresql://manatee@db.example/manatee`; its password is never shown. Empty: SQLite in
+            `home`.
+        public_url: Where browsers find the service, such as `https://manatee.example`: passkeys
+            belong to it, and identity providers send people back to it. Empty: neither.
+        oidc_issuer: The OpenID Connect provider people may sign in at. Empty: none.
+        oidc_client_id: What the provider calls this service.
+        oidc_client_secret_file: File that holds the client's secret, if the provider gave it one.
+        hub_api_url: REST API of the JupyterHub whose tokens count here, such as
+            `https://hub.example/hub/api`. Empty: none.
+        hub_service: What that JupyterHub calls this service; its tokens need the scope
+            `access:services!service=` with this name.
         insecure_accept_simulated_evidence: The embedded key broker accepts evidence of kind
             `simulated`, which proves nothing about hardware.
         insecure_release_real_data_below_hardware: The embedded key broker releases keys of data
@@ -49,6 +64,14 @@ class Settings:
     max_queued_jobs: int = 1000
     tee: str = "simulated"
     run_log_witnesses: str = ""
+    blob_store_url: str = ""
+    database_url: str = ""
+    public_url: str = ""
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret_file: str = ""
+    hub_api_url: str = ""
+    hub_service: str = "manatee"
     insecure_accept_simulated_evidence: bool = False
     insecure_release_real_data_below_hardware: bool = False
 
@@ -76,6 +99,11 @@ def _parse(name: str, text: str, default: object) -> object:
     except (KeyError, ValueError) as error:
         wanted = "true or false" if isinstance(default, bool) else "a number"
         raise SettingsError(f"{PREFIX}{name.upper()} must be {wanted}.") from error
+
+
+def plain_environment() -> dict[str, str]:
+    """Return this process's environment without ManaTEE's settings, for programs we start."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:

@@ -27,7 +27,7 @@ from manatee.cli._local_room import (
 )
 from manatee.cli._people import read_approver_key
 from manatee.cli._provider import BrokerAddress, PrivacyBudget, prepare_dataset, publish
-from manatee.cli._researcher import Work, fetch_bundle, submit
+from manatee.cli._researcher import Work, submit
 from manatee.cli._services import running_service
 from manatee.client import ManateeClient
 from manatee.contracts import parse_contract
@@ -36,6 +36,7 @@ from manatee.keybroker import BrokerStore
 from manatee.policy import sign_approval
 from manatee.provisioning import insurance_contract_text, insured_persons
 from manatee.records import JobAnswer
+from manatee.releasing import fetch_bundle
 from manatee.runtime import runtime_digest
 from manatee.settings import load_settings
 from manatee.testing import notebook_of
@@ -75,6 +76,7 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> LocalRoom:
         )
         with ManateeClient(url, made.provider_token) as client:
             publish(client, made.folder / "provider" / "insurance", lambda _: None)
+        assert made.agree(url, ("insurance",)).state == "open"
     return made
 
 
@@ -155,7 +157,7 @@ def grants(room: LocalRoom, job: JobAnswer) -> list[dict[str, Any]]:
         bodies = [json.loads(entry.body) for entry in store.decisions()]
     finally:
         store.close()
-    return [body for body in bodies if body["job_digest"] == job.job_digest]
+    return [body for body in bodies if body.get("job_digest") == job.job_digest]
 
 
 def test_a_service_killed_while_a_guest_runs_takes_it_up_again(

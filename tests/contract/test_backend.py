@@ -41,7 +41,7 @@ from manatee.records import (
     read_record,
 )
 from manatee.runtime import runtime_digest
-from manatee.testing import GuestScript, MemoryBackend, MemoryPlace
+from manatee.testing import MEMORY_BROKER, GuestScript, MemoryBackend, MemoryPlace
 
 RUNTIME = Path(__file__).parents[2] / "runtimes" / "tabular" / ".venv"
 
@@ -67,6 +67,7 @@ for seq in range(1, story["events"] + 1):
     assert say("POST", "/v1/events", {"seq": seq, "phase": "running"}) == 204
 if story["asks"]:
     assert say("POST", "/v1/brokers/clinic/release", {}) == 503
+    assert say("POST", "/v1/brokers/clinic/release", {}) == 409
 while story["waits"] and not os.path.exists("/run/manatee/datasets/table/go"):
     time.sleep(0.01)
 if story["dies"]:
@@ -138,6 +139,7 @@ class Place:
     """A place where guests run, with what the suite needs beside the contract."""
 
     kind: str
+    broker = "clinic"
     runtime = RUNTIME
     digest: Digest
 
@@ -186,6 +188,7 @@ class Place:
 
 class InMemory(Place):
     kind = "memory"
+    broker = MEMORY_BROKER
     runtime = Path("/nowhere")
     digest = digest_bytes(b"runtime")
 
@@ -408,9 +411,35 @@ def test_a_handle_is_good_after_a_restart(place: Place) -> None:
 
 def test_a_wish_for_keys_is_seen_and_never_forgotten(place: Place) -> None:
     backend, handle = place.start(asks=True, waits=True)
-    place.until(handle, lambda status: status.key_requested)
+    seen = place.until(handle, lambda status: status.key_requested)
+    assert [(request.broker_id, request.answer) for request in seen.keys] == [(place.broker, None)]
+    assert seen.allowed == frozenset()
     backend.cancel(handle)
-    assert place.ended(handle) == GuestStatus(GuestState.FAILED, Cause.CANCELLED, True)
+    assert place.ended(handle) == GuestStatus(GuestState.FAILED, Cause.CANCELLED, seen.keys)
+
+
+def test_a_wish_for_keys_goes_out_once_it_is_allowed(place: Place) -> None:
+    backend, handle = place.start(asks=True, waits=True)
+    seen = place.until(handle, lambda status: status.key_requested)
+    for _ in range(2):
+        backend.allow_keys(handle, "somebody-else")
+    assert backend.status(handle).allowed == frozenset()
+    for _ in range(2):
+        backend.allow_keys(handle, place.broker)
+    assert place.backend().status(handle).allowed == frozenset({place.broker})
+    assert place.backend().status(handle).keys == seen.keys
+    place.let_go()
+    assert place.ended(handle).state is GuestState.SUCCEEDED
+
+
+def test_no_wish_is_allowed_before_it_is_made_or_after_the_guest(place: Place) -> None:
+    backend, handle = place.start(waits=True)
+    place.running(handle)
+    backend.allow_keys(handle, place.broker)
+    assert backend.status(handle).allowed == frozenset()
+    backend.cleanup(handle)
+    backend.allow_keys(handle, place.broker)
+    assert backend.status(handle) == GuestStatus(GuestState.LOST, Cause.GUEST_LOST)
 
 
 def test_no_key_was_requested_by_a_guest_that_did_not_ask(place: Place) -> None:

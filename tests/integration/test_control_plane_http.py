@@ -105,7 +105,8 @@ def test_a_job_from_submission_to_its_outputs(service: Service, tmp_path: Path) 
         assert digest == digest_bytes(OUTPUTS)
         for name in ("alice", "hospital", "carol"):
             assert service.client(name).result(job.id).exit.succeeded
-        for name in ("hospital", "carol", "olga"):
+        hospital.download_outputs(job.id, tmp_path / "to-review.age")
+        for name in ("carol", "olga"):
             with pytest.raises(AuthorizationError):
                 service.client(name).download_outputs(job.id, tmp_path / "no")
         hospital.download_workspace(job, tmp_path / "code.tar")

@@ -4,12 +4,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from time import perf_counter
 
 import httpx
 import pytest
 
-from manatee.api import serve
+from manatee.api import create_app, serve, serve_in_thread
 from manatee.errors import SettingsError
+from manatee.testing import ControlPlane
 
 PROGRAM = """
 import sys
@@ -48,6 +50,23 @@ def test_a_signal_ends_open_streams_and_then_the_process_in_order(
     rest, _ = process.communicate(timeout=20)
     assert rest == "ended in order\n"
     assert process.returncode == 0
+
+
+def test_answers_on_a_kept_connection_do_not_wait_for_an_acknowledgement(tmp_path: Path) -> None:
+    plane = ControlPlane(tmp_path)
+    app = create_app(plane.store, plane.settings, plane.clock, runtimes=[])
+    times = []
+    with (
+        serve_in_thread(app) as base,
+        httpx.Client(base_url=base, trust_env=False) as line,
+    ):
+        for _ in range(40):
+            began = perf_counter()
+            assert line.get("/healthz").status_code == 200
+            times.append(perf_counter() - began)
+    plane.store.close()
+    # without TCP_NODELAY every one takes the 40 ms for which the kernel holds an ACK back
+    assert min(times[20:]) < 0.03
 
 
 def test_an_address_that_cannot_be_listened_on_is_told() -> None:

@@ -145,3 +145,147 @@ def test_each_table_is_sealed_whole_as_a_data_set_of_its_own(tmp_path: Path) -> 
     for item in found:
         assert item.dataset.schema_digest == item.twin.schema_digest
     assert [row[0] for row in columns(found[1])] == ["person", "ward"]
+
+
+RULED = """
+format: manatee-data-contract/2
+name: clinic
+label: synthetic
+privacy_unit: {person: persons}
+tables:
+  - name: persons
+    key: [id]
+    columns:
+      - {name: id, type: identifier, holds: integer}
+      - {name: age, type: integer, range: [0, 99], bins: 10}
+  - name: stays
+    rows: public
+    key: [day]
+    max_rows_per_person: 3
+    references: [{columns: [person], table: persons}]
+    constraints: [{name: north_is_cheap, given: ward == "north", check: cost < 50}]
+    columns:
+      - {name: day, type: integer, range: [0, 199], bins: 10}
+      - {name: person, type: identifier, holds: integer, nullable: true}
+      - {name: ward, type: category, categories: [north, south]}
+      - {name: cost, type: integer, range: [0, 99], bins: 10}
+"""
+
+
+def test_treated_rows_that_break_a_rule_are_counted_and_stated_not_refused(tmp_path: Path) -> None:
+    stays = [
+        f"{n},{n % 60 + 1},{'north' if n % 2 else 'south'},{10 if n % 2 else 90}"
+        for n in range(180)
+    ]
+    given = {
+        "persons": "id,age\n" + "".join(f"{n},30\n" for n in range(1, 61)),
+        "stays": "day,person,ward,cost\n" + "".join(f"{line}\n" for line in stays),
+    }
+    columns = (
+        "day: {suppress: {with: 5}}, person: {suppress: {}}, ward: {randomise: {epsilon: 0.3}}"
+    )
+    spec = f"tables: {{stays: {{columns: {{{columns}, cost: {{laplace: {{epsilon: 0.3}}}}}}}}}}\n"
+    made = run(tmp_path, RULED, spec, given, "person")
+    twin = pq.read_table(made.folder / "twin" / "stays.parquet")
+    pairs = zip(twin["ward"].to_pylist(), twin["cost"].to_pylist(), strict=True)
+    broken = sum(ward == "north" and cost >= 50 for ward, cost in pairs)
+    assert broken > 0  # about 45 of 180; none: one time in 10**22
+    (table,) = made.statement.tables
+    assert table.broken == {"constraint north_is_cheap": broken, "key is unique": 179}
+    text = (made.folder / "statement.txt").read_text()
+    assert f"not kept: constraint north_is_cheap, in {broken} of the released rows" in text
+    assert made.statement.local_epsilon == pytest.approx(0.6)
+    assert "all values in the rows of one person changed" in text
+
+
+@pytest.mark.parametrize(("delta", "warned"), [("0.0009", True), ("0.000001", False)])
+def test_a_delta_too_large_for_a_public_number_of_rows_is_warned_of(
+    tmp_path: Path, delta: str, warned: bool
+) -> None:
+    given = {"stays": "age,ward\n" + "".join(f"{20 + n % 60},north\n" for n in range(2000))}
+    spec = f"""
+budget: {{epsilon: 1, delta: {delta}}}
+tables: {{stays: {{synthesis: {{mechanism: mst, rows: 50}}}}}}
+"""
+    made = run(tmp_path, ROWS, spec, given, "row")
+    assert pq.read_metadata(made.folder / "twin" / "stays.parquet").num_rows == 50
+    assert bool(made.statement.warnings) == warned
+    if warned:
+        assert "(2000, as everyone may know)" in made.statement.warnings[0]
+        assert "WARNING: delta = 0.0009" in (made.folder / "statement.txt").read_text()
+
+
+def test_treated_rows_do_not_keep_the_order_of_a_sorted_table(tmp_path: Path) -> None:
+    given = {"stays": "age,ward\n" + "".join(f"{n // 10},north\n" for n in range(1000))}
+    spec = "tables: {stays: {columns: {age: {keep: {}}, ward: {randomise: {epsilon: 1}}}}}\n"
+    made = run(tmp_path, ROWS, spec, given, "row")
+    ages = pq.read_table(made.folder / "twin" / "stays.parquet")["age"].to_pylist()
+    assert sorted(ages) == [n // 10 for n in range(1000)]
+    first, last = ages[:500], ages[500:]
+    # halves of a random order differ by chance with a deviation of 1.8: 7 of them, 3e-12
+    assert abs(sum(first) / 500 - sum(last) / 500) < 7 * 1.83
+
+
+TWO = (
+    ROWS
+    + """
+  - name: visits
+    rows: public
+    columns:
+      - {name: paid, type: boolean}
+"""
+)
+
+
+def test_a_model_and_randomised_rows_in_one_twin_are_added_up_and_told_apart(
+    tmp_path: Path,
+) -> None:
+    given = {**STAYS, "visits": "paid\n" + "true\nfalse\n" * 100}
+    spec = """
+budget: {epsilon: 1, delta: 0.000001}
+tables:
+  stays: {synthesis: {mechanism: mst}}
+  visits: {columns: {paid: {randomise: {epsilon: 0.5}}}}
+"""
+    made = run(tmp_path, TWO, spec, given, "row")
+    told = made.statement
+    assert (told.local_epsilon, told.delta) == (0.5, 1e-6)
+    assert told.epsilon is not None
+    assert 1 < told.epsilon <= 1.5 * (1 + 1e-12)
+    assert told.neighbouring_relation == (
+        "one row added or removed; in tables treated row by row, all values in one row changed"
+    )
+    text = (made.folder / "statement.txt").read_text()
+    assert "the tables treated row by row have a local epsilon of 0.5" in text
+
+
+def test_a_twin_of_some_tables_has_reports_that_name_the_others(tmp_path: Path) -> None:
+    spec = (
+        "budget: {epsilon: 2, delta: 0.000001}\ntables: {persons: {synthesis: {mechanism: mst}}}\n"
+    )
+    made = run(tmp_path, PERSONS, spec, {"persons": persons()["persons"]}, "person")
+    for name in ("report.html", "provider-report.html"):
+        page = (made.folder / name).read_text()
+        assert "Not in this twin, nor in its reports: stays." in page
+        assert "age" in page
+
+
+WARDS = """
+  - name: wards
+    columns:
+      - {name: beds, type: integer, range: [0, 50], bins: 10}
+"""
+
+
+def test_dummies_beside_real_tables_do_not_keep_the_provider_from_its_report(
+    tmp_path: Path,
+) -> None:
+    spec = (
+        "budget: {epsilon: 2, delta: 0.000001}\n"
+        "tables: {stays: {synthesis: {mechanism: mst}}, wards: {dummy: {rows: 20}}}\n"
+    )
+    made = run(tmp_path, ROWS.rstrip() + WARDS, spec, STAYS, "row")
+    assert "beds" in (made.folder / "report.html").read_text()
+    private = (made.folder / "provider-report.html").read_text()
+    assert "age" in private
+    assert "beds" not in private

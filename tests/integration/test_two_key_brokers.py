@@ -28,8 +28,9 @@ from manatee.attestation import ReferenceValues, TpmReference
 from manatee.bundle import TrustAnchors, read_bundle, verify_bundle
 from manatee.cli._accounts import add_account, trust_approver
 from manatee.cli._people import new_approver_key, new_researcher_identity
+from manatee.cli._projects import agree_together, plain_project
 from manatee.cli._provider import publish
-from manatee.cli._researcher import Work, fetch_bundle, submit
+from manatee.cli._researcher import Work, submit
 from manatee.cli._services import running_service
 from manatee.cli._tee import tee_named
 from manatee.client import ManateeClient
@@ -48,6 +49,7 @@ from manatee.records import (
     read_record,
     to_base64,
 )
+from manatee.releasing import fetch_bundle
 from manatee.runtime import runtime_digest
 from manatee.sealing import new_data_key, seal_table, write_plain
 from manatee.settings import Settings
@@ -258,6 +260,12 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
         }
         for provider in providers:
             provider.publish(clients[provider.name])
+        parties = {"ada": 0, "clinic": 1, "insurer": 1}
+        project = plain_project(
+            "study", "to compare", parties, ("data-of-clinic", "data-of-insurer"), LIFE
+        )
+        others = {name: clients[name] for name in ("ada", "insurer")}
+        assert agree_together(project, clients["clinic"], others).state == "open"
         yield Room(
             folder,
             runtime,
@@ -297,7 +305,7 @@ def test_one_provider_changes_its_policy_and_the_next_job_gets_no_key_from_it(ro
     verification.require()
     shown = {item.name: item.reason for item in verification.checks}
     assert shown["keys"] == "2 key(s) by 2 broker(s)"
-    assert shown["decisions"] == "entry 0 of 1, entry 0 of 1"
+    assert shown["decisions"] == "entry 1 of 2, entry 1 of 2"
     # the insurer takes its yes back for the future: a signed policy of a higher version
     insurer.set_policy(2, "named-researchers", researchers=[ONLY_IN_THE_POLICY])
     refused = room.run()
@@ -311,12 +319,16 @@ def test_one_provider_changes_its_policy_and_the_next_job_gets_no_key_from_it(ro
     assert ONLY_IN_THE_POLICY.encode() not in seen
     assert b"permit" not in seen
     # the provider reads the check and the line of its policy
-    assert [
-        (item["decision"]["outcome"], item["decision"]["check"]) for item in insurer.decisions()
-    ] == [("released", ""), ("denied", "researcher")]
+    said = [item["decision"] for item in insurer.decisions()]
+    assert [(item["outcome"], item["policy_version"], item.get("check")) for item in said] == [
+        ("rules-taken", 1, None),
+        ("released", 1, ""),
+        ("rules-taken", 2, None),
+        ("denied", 0, "researcher"),
+    ]
     assert any(ONLY_IN_THE_POLICY in line for line in insurer.decisions()[-1]["reasons"])
     # the other provider's policy did not change, nor did its answer
-    assert all(item["decision"]["outcome"] == "released" for item in clinic.decisions())
+    assert "denied" not in {item["decision"]["outcome"] for item in clinic.decisions()}
     # an older policy does not come back, by whatever way
     with pytest.raises(AssertionError, match="older than 2"):
         manatee(

@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from manatee.backends import GuestState
 from manatee.jobs import TERMINAL_STATES, JobState, check_transition
 from manatee.reconciler import Do, JobView, Move, Observed, ResultView, step
-from manatee.records import Phase
+from manatee.records import KeyAnswer, KeyRequest, Phase
 
 PHASES: tuple[Phase, ...] = ("attesting", "opening", "running", "output_check", "sealing")
 
@@ -19,11 +19,12 @@ class JobMachine(RuleBasedStateMachine):
         super().__init__()
         self.job = {"state": JobState.CREATED, "attempt": 1}
         self.guest = GuestState.LOST
-        self.key = False
+        self.keys: tuple[KeyRequest, ...] = ()
+        self.allowed: frozenset[str] = frozenset()
         self.phase: Phase | None = None
         self.approved = False
         self.released: bool | None = None
-        self.keys_asked = 0
+        self.granted = 0
         self.killed: set[int] = set()
 
     @rule(reachable=st.booleans(), crash=st.booleans())
@@ -32,7 +33,8 @@ class JobMachine(RuleBasedStateMachine):
         seen = self.guest if view.planned else None
         observed = Observed(
             guest=GuestState.UNKNOWN if seen and not reachable else seen,
-            key_requested=self.key,
+            keys=self.keys,
+            allowed=self.allowed,
             phase=self.phase,
             approved=self.approved,
             released=self.released,
@@ -58,10 +60,15 @@ class JobMachine(RuleBasedStateMachine):
         elif what == "launch":
             if self.job["attempt"] not in self.killed:
                 self.killed.add(self.job["attempt"])
-                self.guest, self.key, self.phase = GuestState.QUEUED, False, None
+                self.guest, self.phase = GuestState.QUEUED, None
+                self.keys, self.allowed = (), frozenset()
             written = {"launched": True}
-        elif what == "note_key":
-            written = {"key_requested": True}
+        elif what == "note_keys":
+            written = {"key_requested": True, "keys": self.keys}
+        elif what == "allow_keys":
+            assert self.job["keys"], "it is recorded before it may go out"
+            assert self.job["state"] not in (JobState.CANCELLING, JobState.FAILING)
+            self.allowed = frozenset({"clinic"})
         elif what == "collect":
             assert self.guest is GuestState.SUCCEEDED
             written = {"result": ResultView(self.good, True)}
@@ -70,7 +77,7 @@ class JobMachine(RuleBasedStateMachine):
         elif what == "clean_up":
             self.guest = GuestState.LOST
         elif what == "retry":
-            assert self.keys_asked == 0
+            assert self.granted == 0
             self.guest = GuestState.LOST
             written = {
                 "state": JobState.BUILT,
@@ -98,16 +105,20 @@ class JobMachine(RuleBasedStateMachine):
     @rule()
     def guest_vanishes_with_its_memory(self) -> None:
         self.guest = GuestState.LOST
-        if self.job.get("key_requested") or not self.key:
-            self.key = False
+        self.keys, self.allowed = (), frozenset()
 
     @precondition(lambda self: self.guest is GuestState.RUNNING)
     @rule(phase=st.sampled_from(PHASES))
     def guest_reports(self, phase: Phase) -> None:
         self.phase = phase
-        if not self.key:
-            self.key = True
-            self.keys_asked += 1
+        self.keys = self.keys or (KeyRequest(broker_id="clinic"),)
+
+    @precondition(lambda self: self.allowed and self.guest is GuestState.RUNNING)
+    @rule(answer=st.sampled_from(["released", "denied", "failed"]))
+    def broker_answers(self, answer: KeyAnswer) -> None:
+        if self.keys[0].answer is None:
+            self.keys = (KeyRequest(broker_id="clinic", answer=answer),)
+            self.granted += answer == "released"
 
     @rule()
     def approve(self) -> None:
@@ -136,8 +147,8 @@ class JobMachine(RuleBasedStateMachine):
             assert self.guest.ended
 
     @invariant()
-    def at_most_one_attempt_asked_for_keys(self) -> None:
-        assert self.keys_asked <= 1
+    def at_most_one_attempt_got_keys(self) -> None:
+        assert self.granted <= 1
 
 
 JobMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)

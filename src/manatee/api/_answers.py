@@ -18,39 +18,100 @@ from manatee.errors import (
     NotFoundError,
     StoreError,
     TooLargeError,
+    TooSlowError,
     meaning,
 )
 from manatee.records import (
+    AuditEvent,
+    AuditPage,
     Caller,
     CatalogueEntry,
     DatasetPublication,
+    DevicePoll,
+    DeviceSignIn,
+    DeviceState,
     GuestResult,
+    Handover,
+    HandoverCode,
+    HandoverRequest,
+    IssuedToken,
     JobAnswer,
     JobEvent,
     JobManifest,
     JobPage,
+    NewMember,
+    NewToken,
+    OrganisationAnswer,
+    PasskeyAnswer,
+    PasskeyEntry,
+    PasskeyList,
+    PasskeyOptions,
     Problem,
+    Project,
+    ProjectAgreement,
+    ProjectAnswer,
+    ProjectPage,
+    ProjectStop,
+    ProviderReturn,
+    ProviderSignIn,
+    Quota,
+    Redemption,
     Rejection,
     Review,
+    SecondFactor,
     SignedApproval,
+    SignIn,
+    SignInWays,
+    TokenList,
 )
 from manatee.store import Job
 
 _RECORDS: tuple[Any, ...] = (
+    DevicePoll,
+    DeviceSignIn,
+    DeviceState,
+    Handover,
+    HandoverCode,
+    HandoverRequest,
+    IssuedToken,
+    NewToken,
+    PasskeyAnswer,
+    PasskeyEntry,
+    PasskeyList,
+    PasskeyOptions,
+    ProviderReturn,
+    ProviderSignIn,
+    Redemption,
+    SecondFactor,
+    SignIn,
+    SignInWays,
+    TokenList,
     Caller,
     CatalogueEntry,
     DatasetPublication,
     GuestResult,
+    AuditEvent,
+    AuditPage,
     JobAnswer,
     JobEvent,
     JobManifest,
     JobPage,
+    NewMember,
+    OrganisationAnswer,
     Problem,
+    Project,
+    ProjectAgreement,
+    ProjectAnswer,
+    ProjectPage,
+    ProjectStop,
+    Quota,
     Rejection,
     Review,
     SignedApproval,
 )
 _TEMPLATE = "#/components/schemas/{name}"
+JSON = "application/json"
+EVENT_STREAM = "text/event-stream"
 
 
 def answer(value: object, status: int = 200) -> Response:
@@ -89,14 +150,14 @@ def documented(
     kind: type | None = None,
     *errors: type[ManateeError],
     status: int = 200,
-    media_type: str = "application/json",
+    media_type: str = JSON,
     many: bool = False,
 ) -> dict[int | str, dict[str, Any]]:
     """Return `responses` for OpenAPI: the good answer and every error.
 
     Args:
         what: One sentence on the good answer.
-        kind: Its record; None for no JSON.
+        kind: Its record; None for no JSON, or none of a record's.
         *errors: Beside those any call may meet.
         status: Of the good answer.
         media_type: Of the good answer.
@@ -107,9 +168,12 @@ def documented(
         schema: dict[str, Any] = {"$ref": _TEMPLATE.format(name=kind.__name__)}
         if many:
             schema = {"type": "array", "items": schema}
+        if media_type == EVENT_STREAM:
+            schema = _event_of(schema)
         good["content"] = {media_type: {"schema": schema}}
     elif status != 204:
-        good["content"] = {media_type: {"schema": {"type": "string", "format": "binary"}}}
+        plain = {"type": "object"} if media_type == JSON else {"type": "string", "format": "binary"}
+        good["content"] = {media_type: {"schema": plain}}
     found: dict[int | str, dict[str, Any]] = {status: good}
     everywhere: tuple[type[ManateeError], ...] = (
         AuthenticationError,
@@ -117,6 +181,7 @@ def documented(
         InputError,
         ManateeError,
         StoreError,
+        TooSlowError,
     )
     problem = {"$ref": _TEMPLATE.format(name="Problem")}
     for error in (*everywhere, *errors):
@@ -127,8 +192,16 @@ def documented(
     return found
 
 
+def _event_of(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of one event of a stream, whose data is JSON of another schema."""
+    text = {"type": "string"}
+    data = text | {"contentMediaType": JSON, "contentSchema": schema}
+    members = {"id": text, "event": text, "data": data}
+    return {"type": "object", "properties": members, "required": ["data"]}
+
+
 JOB_ERRORS = (NotFoundError,)
-SUBMIT_ERRORS = (ConflictError, LimitError, TooLargeError)
+SUBMIT_ERRORS = (NotFoundError, ConflictError, LimitError, TooLargeError)
 
 
 def install_schemas(app: FastAPI) -> None:

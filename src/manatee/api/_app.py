@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from importlib.metadata import version
 
 from fastapi import FastAPI
-from starlette.responses import Response
 
 from manatee._clock import Clock
-from manatee.api import _catalogue, _events, _jobs, _reviews
-from manatee.api._answers import answer, install_schemas
-from manatee.api._context import Context
+from manatee.api import (
+    _audit,
+    _browser_pages,
+    _catalogue,
+    _events,
+    _handover,
+    _health,
+    _jobs,
+    _oidc,
+    _organisations,
+    _passkeys,
+    _projects,
+    _reviews,
+    _sign_in,
+    _tokens,
+)
+from manatee.api._answers import install_schemas
+from manatee.api._context import Context, ProvedLog
+from manatee.api._hub_identity import hub_of
+from manatee.api._metrics import Measured, Metrics
+from manatee.api._patience import STALL_SECONDS
+from manatee.api._places import provider_of, public_url_of
 from manatee.api._problems import install_problems
 from manatee.ledger import EntryLog
 from manatee.settings import Settings
@@ -32,7 +51,9 @@ def create_app(
     max_data_bytes: int = MAX_DATA_BYTES,
     max_workspace_bytes: int = MAX_WORKSPACE_BYTES,
     heartbeat_seconds: float = 15.0,
+    stall_seconds: float = STALL_SECONDS,
     run_log: EntryLog | None = None,
+    audit_log: ProvedLog | None = None,
 ) -> FastAPI:
     """Make the service's HTTP app. Nothing is acknowledged before it is durable.
 
@@ -44,7 +65,9 @@ def create_app(
         max_data_bytes: Cap of one blob a data provider uploads.
         max_workspace_bytes: Cap of one blob anyone else uploads.
         heartbeat_seconds: Longest silence of an event stream.
+        stall_seconds: How long a caller may pause while it sends.
         run_log: Transparency log of runs.
+        audit_log: Where the sequencer puts the audit trail.
     """
     app = FastAPI(
         title="ManaTEE",
@@ -53,6 +76,7 @@ def create_app(
         redoc_url=None,
         openapi_url="/v1/openapi.json",
     )
+    metrics = Metrics(store, version("manatee"))
     app.state.context = Context(
         store=store,
         clock=clock,
@@ -61,16 +85,33 @@ def create_app(
         max_data_bytes=max_data_bytes,
         max_workspace_bytes=max_workspace_bytes,
         heartbeat_seconds=heartbeat_seconds,
+        stall_seconds=stall_seconds,
         run_log=run_log,
+        audit_log=audit_log,
+        metrics=metrics,
+        provider=provider_of(settings, clock),
+        public_url=public_url_of(settings),
+        hub=hub_of(settings, clock),
     )
     install_problems(app)
 
-    @app.get("/healthz")
-    def healthz() -> Response:
-        """Say that the service answers."""
-        return answer({"status": "ok"})
-
-    for module in (_catalogue, _jobs, _reviews, _events):
+    app.add_middleware(Measured, metrics=metrics)
+    for module in (
+        _health,
+        _sign_in,
+        _oidc,
+        _passkeys,
+        _handover,
+        _tokens,
+        _organisations,
+        _projects,
+        _catalogue,
+        _jobs,
+        _reviews,
+        _events,
+        _audit,
+        _browser_pages,
+    ):
         app.include_router(module.router)
     install_schemas(app)
     return app

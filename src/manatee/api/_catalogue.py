@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 from fastapi.concurrency import run_in_threadpool
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from manatee._clock import timestamp
 from manatee.api._answers import answer, body_of, documented
 from manatee.api._bodies import MAX_BODY_BYTES, JsonBody, chunks_of
-from manatee.api._callers import CallerOf, need
+from manatee.api._callers import CallerOf, SeesAs, in_scope_for, need, own, require, verdict_on
 from manatee.api._context import context_of
+from manatee.api._downloads import blob_response
 from manatee.errors import (
     AuthenticationError,
-    AuthorizationError,
     ConflictError,
     ManifestError,
     NotFoundError,
+    StoreFullError,
     TooLargeError,
     UnknownDatasetError,
 )
-from manatee.records import Caller, CatalogueEntry, DatasetPublication, parse_digest, read_record
+from manatee.records import (
+    Caller,
+    CatalogueEntry,
+    DatasetPublication,
+    check_output_policy,
+    parse_digest,
+    read_record,
+)
+from manatee.rights import Action, Standing, Verdict
+from manatee.store import Account
 
 router = APIRouter(prefix="/v1")
 
@@ -38,7 +49,14 @@ def whoami(account: CallerOf) -> Response:
     if account.expires_at is None:
         raise AuthenticationError("this needs an API token.")
     roles = tuple(sorted(account.roles))
-    return answer(Caller(name=account.name, roles=roles, expires_at=timestamp(account.expires_at)))
+    return answer(
+        Caller(
+            name=account.name,
+            roles=roles,
+            memberships=account.memberships,
+            expires_at=timestamp(account.expires_at),
+        )
+    )
 
 
 @router.get(
@@ -62,7 +80,9 @@ def runtimes(request: Request, _account: CallerOf) -> Response:
     "/blobs/{digest}",
     status_code=204,
     response_class=Response,
-    responses=documented("The blob is there, durably.", None, TooLargeError, status=204),
+    responses=documented(
+        "The blob is there, durably.", None, TooLargeError, StoreFullError, status=204
+    ),
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -75,7 +95,8 @@ def runtimes(request: Request, _account: CallerOf) -> Response:
 async def put_blob(request: Request, digest: DigestPath, account: CallerOf) -> Response:
     """Upload a blob. The bytes must hash to the digest, or nothing is kept."""
     context = context_of(request)
-    need(account, "researcher", "data_provider")
+    need(account, "researcher", "data_provider", "output_reviewer")
+    in_scope_for(account, "submit", "publish", "review")
     provides = "data_provider" in account.roles
     cap = context.max_data_bytes if provides else context.max_workspace_bytes
     length = request.headers.get("content-length", "")
@@ -118,13 +139,14 @@ def head_blob(request: Request, digest: DigestPath, account: CallerOf) -> Respon
 )
 def publish_dataset(request: Request, account: CallerOf, body: JsonBody) -> Response:
     """Publish a version of a data set whose blobs the caller has uploaded."""
-    need(account, "data_provider")
     publication = read_record(
         body, DatasetPublication, what="publication", max_bytes=MAX_BODY_BYTES
     )
     dataset, twin = publication.dataset, publication.twin
-    if {dataset.provider, twin.provider} != {account.name}:
-        raise AuthorizationError("a provider publishes data sets in its own name only.")
+    require(account, Action.PUBLISH_DATASET, own(dataset.provider))
+    if twin.provider != dataset.provider:
+        raise ManifestError("the twin is another provider's than the data set.")
+    check_output_policy(publication.output_policy)
     if dataset.wrapped_key is None:
         raise ManifestError("the data set is not sealed.", hint="Seal it before publishing.")
     if twin.wrapped_key is not None or twin.label != "synthetic":
@@ -140,28 +162,54 @@ def publish_dataset(request: Request, account: CallerOf, body: JsonBody) -> Resp
         raise ManifestError(
             f"{len(missing)} of the data set's files are not uploaded.", hint="Upload them first."
         )
-    return answer(store.datasets.publish(publication), 201)
+    return answer(store.datasets.publish(publication, by=account.name), 201)
 
 
 @router.get("/datasets", responses=documented("The newest versions.", CatalogueEntry, many=True))
-def list_datasets(request: Request, _account: CallerOf) -> Response:
-    """List the catalogue."""
-    return answer(context_of(request).store.datasets.latest())
+def list_datasets(request: Request, account: CallerOf) -> Response:
+    """List the catalogue as far as the caller may see it."""
+    entries = context_of(request).store.datasets.latest()
+    seen = [
+        entry
+        for entry in entries
+        if verdict_on(account, Action.SEE_DATASET, _standing(request, account, entry))
+        is Verdict.ALLOWED
+    ]
+    return answer(seen)
 
 
-def _entry(request: Request, name: str) -> CatalogueEntry:
+def _standing(request: Request, account: Account, entry: CatalogueEntry) -> SeesAs:
+    """Return how organisations stand to a data set: its provider, or with it in an open project."""
+    projects = context_of(request).store.projects
+    dataset = entry.publication.dataset
+
+    def standing(name: str) -> Collection[Standing]:
+        if name == dataset.provider:
+            return {Standing.HOME}
+        return {Standing.PARTY} if dataset.name in projects.datasets_open_to({name}) else ()
+
+    return standing
+
+
+def _entry(request: Request, account: Account, name: str) -> CatalogueEntry:
     try:
-        return context_of(request).store.datasets.get(name)
-    except UnknownDatasetError as error:
-        raise NotFoundError(error.message, hint=error.hint) from error
+        entry = context_of(request).store.datasets.get(name)
+        standing = _standing(request, account, entry)
+        require(account, Action.SEE_DATASET, standing, what="data set")
+    except (UnknownDatasetError, NotFoundError) as error:
+        raise NotFoundError(
+            f"there is no data set {name!r} that you may see.",
+            hint="`manatee datasets` lists those you may; ask for a project with others.",
+        ) from error
+    return entry
 
 
 @router.get(
     "/datasets/{name}", responses=documented("The newest version.", CatalogueEntry, NotFoundError)
 )
-def get_dataset(request: Request, name: str, _account: CallerOf) -> Response:
+def get_dataset(request: Request, name: str, account: CallerOf) -> Response:
     """Show one data set."""
-    return answer(_entry(request, name))
+    return answer(_entry(request, account, name))
 
 
 @router.get(
@@ -171,9 +219,9 @@ def get_dataset(request: Request, name: str, _account: CallerOf) -> Response:
         "The file's bytes.", None, NotFoundError, media_type="application/octet-stream"
     ),
 )
-def get_twin_file(request: Request, name: str, path: str, _account: CallerOf) -> Response:
+def get_twin_file(request: Request, name: str, path: str, account: CallerOf) -> Response:
     """Download one file of the twin. The sealed table is not offered."""
-    for file in _entry(request, name).publication.twin.files:
+    for file in _entry(request, account, name).publication.twin.files:
         if file.path == path:
             return blob_response(request, file.sha256)
     raise NotFoundError("the twin has no such file.")
@@ -186,23 +234,9 @@ def get_twin_file(request: Request, name: str, path: str, _account: CallerOf) ->
         "The report's bytes, HTML.", None, NotFoundError, media_type="application/octet-stream"
     ),
 )
-def get_report(request: Request, name: str, _account: CallerOf) -> Response:
+def get_report(request: Request, name: str, account: CallerOf) -> Response:
     """Download the shareable report on the twin. Never shown as a page of this service."""
-    report = _entry(request, name).publication.report
+    report = _entry(request, account, name).publication.report
     if report is None:
         raise NotFoundError("the data set has no report.")
     return blob_response(request, report.sha256)
-
-
-def blob_response(request: Request, digest: str) -> Response:
-    """Return a blob as a stream of bytes.
-
-    Raises:
-        NotFoundError: It is not there.
-    """
-    blobs = context_of(request).store.blobs
-    if blobs.find(digest) is None:
-        raise NotFoundError("there is no such blob.")
-    return FileResponse(
-        blobs.path_of(digest), media_type="application/octet-stream", headers={"x-digest": digest}
-    )

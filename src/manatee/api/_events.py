@@ -13,10 +13,11 @@ from starlette.responses import Response, StreamingResponse
 
 from manatee._clock import monotonic
 from manatee.api._answers import JOB_ERRORS, documented
-from manatee.api._callers import CallerOf, visible_job
+from manatee.api._callers import CallerOf, job_for
 from manatee.api._context import Context, context_of
 from manatee.jobs import TERMINAL_STATES, JobState
 from manatee.records import JobEvent
+from manatee.rights import Action
 
 router = APIRouter(prefix="/v1/jobs")
 
@@ -44,7 +45,7 @@ def stream_events(
     last_event_id: Annotated[int, Header(ge=0, le=2**53)] = 0,
 ) -> Response:
     """Follow a job; `Last-Event-ID` resumes after an event already seen."""
-    visible_job(request, account, job_id)
+    job_for(request, account, job_id, Action.SEE_JOB)
     events = _events(context_of(request), job_id, last_event_id)
     return StreamingResponse(
         events, media_type="text/event-stream", headers={"cache-control": "no-store"}

@@ -9,15 +9,9 @@ from starlette.responses import Response
 
 from manatee.api._answers import JOB_ERRORS, SUBMIT_ERRORS, answer, body_of, documented, job_answer
 from manatee.api._bodies import JsonBody
-from manatee.api._callers import (
-    CallerOf,
-    is_provider_of,
-    is_researcher_of,
-    need,
-    visible_job,
-)
-from manatee.api._catalogue import blob_response
+from manatee.api._callers import CallerOf, in_room, job_for, require, sight_of
 from manatee.api._context import context_of
+from manatee.api._downloads import blob_response
 from manatee.bundle import read_statement, run_entry
 from manatee.errors import (
     AuthorizationError,
@@ -30,6 +24,7 @@ from manatee.errors import (
 )
 from manatee.jobs import JobState
 from manatee.records import (
+    Cause,
     GuestResult,
     JobAnswer,
     JobManifest,
@@ -38,6 +33,8 @@ from manatee.records import (
     read_record,
     unbase64,
 )
+from manatee.rights import Action
+from manatee.store import Account, Job, JobUpdate
 
 router = APIRouter(prefix="/v1/jobs")
 
@@ -53,14 +50,15 @@ _CANCEL_TRIES = 20
 )
 def submit(request: Request, account: CallerOf, body: JsonBody) -> Response:
     """Submit a job in one's own name. The workspace must have been uploaded by the caller."""
-    need(account, "researcher")
     manifest = read_record(body, JobManifest, what="manifest")
+    context = context_of(request)
+    room = context.store.projects.room(manifest.project)
+    require(account, Action.SUBMIT_JOB, in_room(room), what="project")
     if manifest.researcher != account.name:
         raise AuthorizationError("the manifest names another researcher than the token's.")
     check_manifest(manifest)
     if manifest.stage != "secure":
         raise ManifestError("rehearsals run on your own machine.", hint="Use `manatee rehearse`.")
-    context = context_of(request)
     if manifest.runtime_digest not in context.runtimes:
         raise RuntimeEnvironmentError(
             "the runtime asked for is not installed here.",
@@ -80,12 +78,8 @@ def list_jobs(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Response:
     """List the jobs the caller may know of."""
-    everything = not account.roles.isdisjoint({"operator", "auditor"})
     found = context_of(request).store.jobs.page(
-        researcher=None if everything else account.name,
-        provider=None if everything else account.name,
-        before=cursor,
-        limit=limit + 1,
+        within=sight_of(account), before=cursor, limit=limit + 1
     )
     shown = found[:limit]
     more = shown[-1].number if len(found) > limit else None
@@ -95,7 +89,7 @@ def list_jobs(
 @router.get("/{job_id}", responses=documented("The job.", JobAnswer, *JOB_ERRORS))
 def get_job(request: Request, job_id: str, account: CallerOf) -> Response:
     """Show one job."""
-    return answer(job_answer(visible_job(request, account, job_id)))
+    return answer(job_answer(job_for(request, account, job_id, Action.SEE_JOB)))
 
 
 @router.post(
@@ -105,19 +99,26 @@ def get_job(request: Request, job_id: str, account: CallerOf) -> Response:
 def cancel(request: Request, job_id: str, account: CallerOf) -> Response:
     """Cancel a job: one's own, or any as operator. Cancelling again changes nothing."""
     store = context_of(request).store
-    job = visible_job(request, account, job_id)
-    if not is_researcher_of(account, job) and "operator" not in account.roles:
-        raise AuthorizationError("only its researcher or an operator cancels a job.")
+    job = job_for(request, account, job_id, Action.CANCEL_JOB)
     for _ in range(_CANCEL_TRIES):
         if job.state in (JobState.CANCELLING, JobState.CANCELLED):
             return answer(job_answer(job))
         try:
-            return answer(job_answer(store.jobs.write(job, JobState.CANCELLING)))
+            return answer(
+                job_answer(
+                    store.jobs.write(job, JobState.CANCELLING, _by(account, job), by=account.name)
+                )
+            )
         except TransitionError:
             raise
         except ConflictError:
             job = store.jobs.get(job_id)  # it moved on meanwhile
     raise ConflictError("the job changes too fast.", hint="Try again.")
+
+
+def _by(account: Account, job: Job) -> JobUpdate:
+    who = "its researcher" if account.name == job.manifest.researcher else "an operator"
+    return JobUpdate(cause=Cause.CANCELLED, reason_code="cancelled", message=f"cancelled by {who}.")
 
 
 @router.get(
@@ -129,9 +130,7 @@ def cancel(request: Request, job_id: str, account: CallerOf) -> Response:
 )
 def get_workspace(request: Request, job_id: str, account: CallerOf) -> Response:
     """Download the code, to review it before approving."""
-    job = visible_job(request, account, job_id)
-    if not is_researcher_of(account, job) and not is_provider_of(account, job):
-        raise AuthorizationError("only its researcher and its data providers see a job's code.")
+    job = job_for(request, account, job_id, Action.READ_CODE)
     return blob_response(request, job.manifest.workspace_digest)
 
 
@@ -147,13 +146,16 @@ def get_workspace(request: Request, job_id: str, account: CallerOf) -> Response:
     ),
 )
 def get_outputs(request: Request, job_id: str, account: CallerOf) -> Response:
-    """Download the sealed outputs of a released job of one's own."""
-    job = visible_job(request, account, job_id)
-    if not is_researcher_of(account, job):
-        raise AuthorizationError("only its researcher downloads a job's outputs.")
-    if job.state is not JobState.RELEASED or job.outputs_digest is None:
+    """Download the sealed outputs: of a released job of one's own, or those one is to review.
+
+    Only those to whom the guest sealed them can open them.
+    """
+    job = job_for(request, account, job_id, Action.READ_OUTPUTS)
+    mine = job.manifest.researcher == account.name
+    ready = {JobState.RELEASED} if mine else {JobState.RELEASED, JobState.AWAITING_RELEASE}
+    if job.state not in ready or job.outputs_digest is None:
         raise ConflictError(f"a job that is {job.state.value} has no released outputs.")
-    return blob_response(request, job.outputs_digest)
+    return blob_response(request, (mine and job.released_digest) or job.outputs_digest)
 
 
 @router.get(
@@ -161,7 +163,7 @@ def get_outputs(request: Request, job_id: str, account: CallerOf) -> Response:
     response_class=Response,
     responses=documented(
         "The GuestResult: exit status, signed run statement, evidence.",
-        None,
+        GuestResult,
         ConflictError,
         *JOB_ERRORS,
     ),
@@ -195,15 +197,40 @@ def get_log_proof(request: Request, job_id: str, account: CallerOf) -> Response:
     return Response(proof, media_type="text/plain; charset=utf-8")
 
 
+def _check_not_withheld(request: Request, account: Account, job: Job) -> None:
+    """Check that the caller may see a statement that names outputs by their digests.
+
+    Whoever can guess an output can prove the guess by its digest, so what people have to release is
+    not named before they did, but to those who decide on it.
+
+    Raises:
+        ConflictError: The outputs were not released.
+    """
+    if job.outputs_digest is None or job.state is JobState.RELEASED:
+        return
+    datasets = context_of(request).store.datasets
+    entries = [datasets.get(use.name, use.version) for use in job.manifest.datasets]
+    if all(entry.publication.output_policy.release == "automatic" for entry in entries):
+        return
+    try:
+        job_for(request, account, job.id, Action.READ_OUTPUTS)
+        decides = account.name != job.manifest.researcher
+    except (AuthorizationError, NotFoundError):
+        decides = False
+    if not decides:
+        raise ConflictError(
+            f"a job that is {job.state.value} shows its statement to output reviewers alone.",
+            hint="It names outputs by their digests, and they were not released.",
+        )
+
+
 def _result_of(request: Request, account: CallerOf, job_id: str) -> tuple[str, bytes]:
     """Return digest and bytes of a job's result, for whoever may see it."""
-    job = visible_job(request, account, job_id)
-    allowed = is_researcher_of(account, job) or is_provider_of(account, job)
-    if not allowed and "auditor" not in account.roles:
-        raise AuthorizationError("only researcher, data providers and auditors see a result.")
-    if not job.terminal:
+    job = job_for(request, account, job_id, Action.READ_RESULT)
+    if not job.terminal and job.state is not JobState.AWAITING_RELEASE:
         raise ConflictError(f"a job that is {job.state.value} has no result yet.")
     if job.result_digest is None:
         raise NotFoundError("the job ended without a result.")
+    _check_not_withheld(request, account, job)
     data = context_of(request).store.blobs.read(job.result_digest)
     return job.result_digest, data

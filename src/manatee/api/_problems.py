@@ -10,10 +10,22 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from manatee.errors import KeyDeniedError, MalformedError, ManateeError, NotFoundError, meaning
+from manatee.errors import (
+    KeyDeniedError,
+    MalformedError,
+    ManateeError,
+    NotFoundError,
+    TooManyAttemptsError,
+    meaning,
+)
 from manatee.records import Problem
 
 PROBLEM_TYPE = "application/problem+json"
+
+RETRY_SECONDS = 5
+"""What callers are told to wait where a later try may succeed."""
+
+_PASSING = (408, 429, 503, 507)
 
 _log = logging.getLogger("manatee.api")
 
@@ -35,7 +47,12 @@ def problem(error: ManateeError, status: int | None = None) -> Response:
         hint=error.hint,
         check=error.check if isinstance(error, KeyDeniedError) else None,
     )
-    headers = {"www-authenticate": "Bearer"} if code == 401 else None
+    headers = {"www-authenticate": "Bearer"} if code == 401 else {}
+    if error.retryable and code in _PASSING:
+        told = error.retry_seconds if isinstance(error, TooManyAttemptsError) else RETRY_SECONDS
+        headers["retry-after"] = str(told)
+    if code == 408:
+        headers["connection"] = "close"
     return Response(msgspec.json.encode(body), code, headers, PROBLEM_TYPE)
 
 

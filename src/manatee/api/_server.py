@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from manatee.api._context import Context
+from manatee.api._patience import STALL_SECONDS, patient
 from manatee.errors import SettingsError
 
 GRACE_SECONDS = 5
@@ -21,7 +22,8 @@ GRACE_SECONDS = 5
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # with the protocol named, asyncio sets TCP_NODELAY: else each answer may wait 40 ms for an ACK
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
@@ -37,7 +39,12 @@ def _listen(host: str, port: int) -> socket.socket:
 class _Server(uvicorn.Server):
     """A server that tells when it listens, and ends event streams when it is told to end."""
 
-    def __init__(self, app: ASGIApp, on_started: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        on_started: Callable[[], None],
+        stall_seconds: float = STALL_SECONDS,
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -45,6 +52,7 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 lifespan="off",
                 server_header=False,
+                http=patient(stall_seconds),
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )
@@ -106,15 +114,23 @@ def _url(host: str, listener: socket.socket) -> str:
 
 
 @contextlib.contextmanager
-def serve_in_thread(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+def serve_in_thread(
+    app: ASGIApp,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    stall_seconds: float = STALL_SECONDS,
+) -> Iterator[str]:
     """Serve in a thread for the length of the block; gives the base URL.
+
+    A client that makes no progress for `stall_seconds` is cut off.
 
     Raises:
         SettingsError: The address cannot be listened on.
     """
     listener = _listen(host, port)
     started = threading.Event()
-    server = _Server(app, started.set)
+    server = _Server(app, started.set, stall_seconds)
     thread = threading.Thread(
         target=lambda: asyncio.run(server.serve(sockets=[listener])), name="api", daemon=True
     )

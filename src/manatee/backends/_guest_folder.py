@@ -22,6 +22,7 @@ from manatee.records import (
     GuestEvent,
     GuestPlan,
     GuestResult,
+    KeyRequest,
     Record,
     ResourceClass,
     canonical_json,
@@ -129,7 +130,7 @@ class GuestFolder:
         self.started_file = path / "started"
         self.refusal_file = path / "refusal"
         self._status_file = path / "status.json"
-        self._key_file = path / "key-requested"
+        self._keys = path / "keys"
         self._traces_file = path / "traces.json"
 
     def exists(self) -> bool:
@@ -187,21 +188,62 @@ class GuestFolder:
         if not self._status_file.exists():
             return None
         found = self._read(self._status_file, _Ended, 1000)
-        return GuestStatus(GuestState(found.state), found.cause, self.key_requested())
+        return self.status(GuestState(found.state), found.cause)
 
     def write_ended(self, state: Literal["succeeded", "failed"], cause: Cause | None) -> None:
         """Say how the guest ended; the last thing written. The first word stands."""
         if not self._status_file.exists():
             write_whole(self._status_file, canonical_json(_Ended(state=state, cause=cause)))
 
-    def key_requested(self) -> bool:
-        """Whether the guest may have asked a broker for a key."""
-        return self._key_file.exists()
+    def status(self, state: GuestState, cause: Cause | None = None) -> GuestStatus:
+        """Return a state together with what was asked of key brokers."""
+        try:
+            names = sorted(item.name for item in self._keys.iterdir())
+        except FileNotFoundError:
+            return GuestStatus(state, cause)
+        requests, allowed = [], set()
+        for name in names:
+            broker_id, _, what = name.rpartition(".")
+            if what == "asked":
+                answer = self._keys / f"{broker_id}.answered"
+                found = answer.exists()
+                requests.append(
+                    self._read(answer, KeyRequest, 1000)
+                    if found
+                    else KeyRequest(broker_id=broker_id)
+                )
+            elif what == "allowed":
+                allowed.add(broker_id)
+        return GuestStatus(state, cause, tuple(requests), frozenset(allowed))
 
-    def note_key_request(self) -> None:
-        """Record durably, before it happens, that the guest asks for a key."""
-        if not self._key_file.exists():
-            write_whole(self._key_file, b"")
+    def note_key_request(self, broker_id: str) -> bool:
+        """Record durably, before it happens, that the guest asks a broker for keys.
+
+        Returns:
+            Whether it is the first time.
+        """
+        if not self._keys.exists():
+            self._keys.mkdir(mode=0o700)
+            sync_folder(self.path)
+        path = self._keys / f"{broker_id}.asked"
+        if path.exists():
+            return False
+        write_whole(path, b"")
+        return True
+
+    def allow_key_request(self, broker_id: str) -> None:
+        """Let the guest's request go out to a broker, if it made one."""
+        path = self._keys / f"{broker_id}.allowed"
+        if (self._keys / f"{broker_id}.asked").exists() and not path.exists():
+            write_whole(path, b"")
+
+    def key_request_allowed(self, broker_id: str) -> bool:
+        """Whether the guest's request may go out."""
+        return (self._keys / f"{broker_id}.allowed").exists()
+
+    def note_key_answer(self, request: KeyRequest) -> None:
+        """Record durably what a broker answered, before the guest has it."""
+        write_whole(self._keys / f"{request.broker_id}.answered", canonical_json(request))
 
     def traces(self) -> Traces | None:
         """Return what may lie outside the folder."""

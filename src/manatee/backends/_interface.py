@@ -20,6 +20,7 @@ from manatee.records import (
     GuestEvent,
     GuestPlan,
     GuestResult,
+    KeyRequest,
     Record,
     ResourceClass,
 )
@@ -116,13 +117,23 @@ class GuestStatus:
     """State and, for FAILED and LOST, the cause seen from outside the guest.
 
     SUCCEEDED means that the guest delivered a result and ended by itself; whether the notebook
-    succeeded stands in that result. `key_requested` turns true, and stays so, as soon as the
-    guest has asked any broker for a key: from then on the attempt is never repeated.
+    succeeded stands in that result.
+
+    Attributes:
+        keys: Which brokers the guest asked for keys, in the order of their names, and what they
+            answered. None is ever forgotten: once there is one, the attempt is never repeated.
+        allowed: The brokers to which `allow_keys` lets requests go out.
     """
 
     state: GuestState
     cause: Cause | None = None
-    key_requested: bool = False
+    keys: tuple[KeyRequest, ...] = ()
+    allowed: frozenset[str] = frozenset()
+
+    @property
+    def key_requested(self) -> bool:
+        """Whether the guest asked any broker for a key."""
+        return bool(self.keys)
 
 
 @dataclass(frozen=True)
@@ -186,6 +197,13 @@ class Backend(Protocol):
 
         Raises:
             BackendError: The guest is in another state or its result does not parse.
+        """
+
+    def allow_keys(self, handle: Handle, broker_id: str) -> None:
+        """Let the guest's one request for keys go out to a broker: until then it waits.
+
+        State before: any; unknown and ended guests are left as they are. The caller has recorded
+        the request durably, and that the job's project takes it, before.
         """
 
     def cancel(self, handle: Handle) -> None:

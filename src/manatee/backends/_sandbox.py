@@ -176,14 +176,14 @@ class SandboxBackend:
         started = folder.started_file.exists()
         if folder.held():
             state = GuestState.RUNNING if started else GuestState.STARTING
-            return GuestStatus(state, None, folder.key_requested())
+            return folder.status(state)
         # the host process may have said its last word between the two looks
         if (ended := folder.ended()) is not None:
             return ended
         if folder.started_file.exists():
             if not started:  # it started and went between two looks: look again
                 return self.status(handle)
-            return GuestStatus(GuestState.LOST, Cause.GUEST_LOST, folder.key_requested())
+            return folder.status(GuestState.LOST, Cause.GUEST_LOST)
         if self._waited_too_long(folder) and self._end_unstarted(folder, Cause.BACKEND):
             return self.status(handle)
         return GuestStatus(GuestState.QUEUED)
@@ -199,6 +199,12 @@ class SandboxBackend:
             raise BackendError("only a guest that succeeded has a result to collect.")
         outputs = folder.outputs_file
         return Collected(folder.result(), outputs if outputs.exists() else None)
+
+    def allow_keys(self, handle: Handle, broker_id: str) -> None:
+        """See `Backend.allow_keys`."""
+        folder = self._folder(handle)
+        if folder.exists() and folder.ended() is None:
+            folder.allow_key_request(broker_id)
 
     def cancel(self, handle: Handle) -> None:
         """See `Backend.cancel`."""

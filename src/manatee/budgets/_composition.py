@@ -11,19 +11,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from manatee.errors import BudgetError
-
-
-def _opendp() -> Any:
-    try:
-        import opendp.prelude as dp
-    except ImportError as error:
-        raise BudgetError(
-            "the budget ledger needs OpenDP, which is not here.",
-            hint="Install manatee[provisioning].",
-        ) from error
-    dp.enable_features("contrib", "honest-but-curious")
-    return dp
+from manatee.budgets._opendp import opendp
 
 
 def rounded_up(value: Fraction) -> float:
@@ -36,7 +24,7 @@ def composed(rhos: Sequence[Fraction]) -> float:
     """Return what releases of these rhos cost together, never less than their exact sum."""
     if not rhos:
         return 0.0
-    return float(_composition(_opendp(), rhos).map(1))
+    return float(_composition(opendp(), rhos).map(1))
 
 
 def epsilon_of(rhos: Sequence[Fraction], *, delta: float) -> float:
@@ -51,14 +39,14 @@ def epsilon_of(rhos: Sequence[Fraction], *, delta: float) -> float:
     """
     if not rhos:
         return 0.0
-    dp = _opendp()
+    dp = opendp()
     whole = dp.c.make_zCDP_to_approxDP(_composition(dp, rhos))
     return float(whole.map(1).epsilon(delta))
 
 
 def rho_of_pure(epsilon: float) -> Fraction:
     """Return the rho of an `epsilon`-differentially private release, by OpenDP."""
-    dp = _opendp()
+    dp = opendp()
     space = dp.atom_domain(T="i64"), dp.absolute_distance(T="i64")
     claimed = dp.m.make_user_measurement(
         *space,

@@ -156,6 +156,7 @@ class _Verifier:
             ("approvals", "Every data provider approved this very job", self._approvals),
             ("keys", "Keys were released to this attested run", self._keys),
             ("disclosure", "Outputs passed the provider's disclosure checks", self._disclosure),
+            ("twin-reports", "Twin reports cost what their providers allow", self._twin_reports),
             ("outputs", "The outputs are what the run produced", self._outputs),
             ("contents", "The bundle holds nothing else", self._nothing_else),
         )
@@ -454,6 +455,25 @@ class _Verifier:
             f"failed: {', '.join(failed)}"
             if failed
             else f"another policy, a failed run, or {len(missing)} check(s) that were never made",
+        )
+
+    # 12b. what was measured of the real tables is what the job asked for, at the price named
+    def _twin_reports(self) -> tuple[bool, str, str]:
+        asked = self._run.manifest.twin_report
+        wanted = [
+            (item.name, item.comparison.rho, item.comparison.unit, item.comparison.most_rows)
+            for item in self._run.datasets
+            if asked and item.comparison is not None
+        ]
+        found = [
+            (item.dataset, item.rho, item.unit, item.most_rows)
+            for item in self._run.result.twin_reports
+        ]
+        prices = ", ".join(f"{item[0]}: rho {item[1]}" for item in found)
+        return (
+            found == wanted,
+            prices or "the job asked for none",
+            "the reports are not those that the job asked for and its providers allow",
         )
 
     # 13. the outputs, byte for byte

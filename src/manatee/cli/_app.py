@@ -7,7 +7,9 @@ import sys
 import typer
 
 from manatee.cli import (
+    _admin_commands,
     _attest_commands,
+    _audit_commands,
     _broker_commands,
     _budget_commands,
     _contract_commands,
@@ -15,13 +17,22 @@ from manatee.cli import (
     _dataset_commands,
     _ledger_commands,
     _operator_commands,
+    _organisation_commands,
     _policy_commands,
+    _project_commands,
     _provider_commands,
     _provision_commands,
+    _pseudonym_commands,
     _researcher_commands,
+    _review_commands,
+    _sign_in_command,
+    _twin_report,
 )
+from manatee.cli._console_command import console
 from manatee.cli._demo_command import demo
+from manatee.cli._lab_command import lab
 from manatee.cli._output import Format, fail
+from manatee.cli._preflight_command import preflight
 from manatee.cli._verify_command import export, verify
 from manatee.errors import ManateeError
 
@@ -33,20 +44,31 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command()(demo)
+app.command()(lab)
+app.command()(preflight)
+app.command()(console)
 app.command()(verify)
 app.command()(export)
 _attest_commands.add_to(app)
 _operator_commands.add_to(app)
+_organisation_commands.add_to(app)
+_project_commands.add_to(app)
+app.command()(_audit_commands.audit)
+_admin_commands.add_to(app)
 _broker_commands.add_to(app)
 _ledger_commands.add_to(app)
 _policy_commands.add_to(app)
 _contract_commands.add_to(app)
 _provision_commands.add_to(app)
+_pseudonym_commands.add_to(app)
 _budget_commands.add_to(app)
 _provider_commands.add_to(app)
 _custody_commands.add_to(app)
 _researcher_commands.add_to(app)
+_review_commands.add_to(app)
+_sign_in_command.add_to(app)
 _dataset_commands.add_to(app)
+_twin_report.add_to(app)
 
 
 def _wants_json(arguments: list[str]) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from manatee.cli._budget_commands import LedgerPath, ledger_path
 from manatee.cli._options import Output
 from manatee.cli._output import Format, print_json
 from manatee.errors import SettingsError
@@ -67,6 +68,35 @@ def _read(path: Path) -> bytes:
         raise SettingsError(f"{path} cannot be read ({error.strerror}).") from error
 
 
+def budget(
+    folder: Path,
+    ledger: LedgerPath = None,
+    price: Annotated[
+        list[str] | None,
+        typer.Option(help="What each job on a data set costs, NAME=RHO; repeatable."),
+    ] = None,
+) -> None:
+    """Let a broker account in the provider's budget ledger, from its next start on.
+
+    Without one it refuses every job that asks for a twin report, and every policy that asks what
+    is left. RHO is zCDP: a decimal or a fraction.
+    """
+    from fractions import Fraction
+
+    from manatee.keybroker import use_ledger
+
+    prices = {}
+    for text in price or ():
+        name, _, rho = text.partition("=")
+        try:
+            prices[name] = Fraction(rho)
+        except (ValueError, ZeroDivisionError) as error:
+            raise SettingsError("each --price is NAME=RHO, such as visits=1/200.") from error
+    book = ledger_path(ledger)
+    use_ledger(folder, book, prices)
+    typer.echo(f"accounts in {book}; start the broker anew")
+
+
 def serve(
     folder: Path,
     host: Annotated[str, typer.Option()] = "127.0.0.1",
@@ -110,7 +140,7 @@ def log_key(folder: Path) -> None:
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the tree."""
     broker = typer.Typer(no_args_is_help=True, help="The data provider's key broker.")
-    for command in (init, trust, policy, serve, log):
+    for command in (init, trust, policy, budget, serve, log):
         broker.command()(command)
     broker.command("log-key")(log_key)
     app.add_typer(broker, name="keybroker")

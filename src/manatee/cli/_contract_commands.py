@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from manatee.cli._contract_interview import interview
 from manatee.cli._options import Output
 from manatee.cli._output import Format, print_json, print_rows
 from manatee.errors import ContractError
@@ -85,6 +86,9 @@ def draft(
     read_values: Annotated[
         bool, typer.Option("--read-values", help="Also propose members from private values.")
     ] = False,
+    ask: Annotated[
+        bool, typer.Option("--ask", help="Ask for whatever is not answered yet, column by column.")
+    ] = False,
 ) -> None:
     """Draft a contract from the tables' schemas and your answers.
 
@@ -94,7 +98,20 @@ def draft(
     from manatee.contracts import draft_text
 
     paths = {path.stem: path for path in tables}
-    text = draft_text(paths, _answers(answers), name=name, read_values=read_values)
+    said = _answers(answers)
+    if ask:
+        from manatee.contracts import drafted_columns
+
+        columns = {table: drafted_columns(path) for table, path in paths.items()}
+        said = interview(
+            columns,
+            said,
+            ask=lambda question, default: str(
+                typer.prompt(question, default=default, show_default=bool(default), err=True)
+            ).strip(),
+            say=lambda line: typer.echo(line, err=True),
+        )
+    text = draft_text(paths, said, name=name, read_values=read_values)
     try:
         with out.open("x", encoding="utf-8") as stream:
             out.chmod(0o600)

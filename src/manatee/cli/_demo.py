@@ -17,7 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manatee.bundle import Verification
-from manatee.cli._local_room import BROKER, PROJECT, PROVIDER, RESEARCHER, make_local_room
+from manatee.cli._local_room import (
+    BROKER,
+    PROJECT,
+    PROVIDER,
+    PURPOSE,
+    RESEARCHER,
+    make_local_room,
+)
 from manatee.cli._provider import BrokerAddress, PrivacyBudget, prepare_dataset, publish
 from manatee.cli._researcher import (
     RehearsalOutcome,
@@ -25,13 +32,13 @@ from manatee.cli._researcher import (
     describe_event,
     describe_exit,
     explain_failure,
-    fetch_bundle,
     rehearse,
     submit,
 )
 from manatee.cli._services import SANDBOX_FOLDER, run_log, running_service
 from manatee.cli._tee import tee_named
 from manatee.cli._timeline import Timeline
+from manatee.cli._twin_report import Misled, misled_by_twins
 from manatee.cli._verify import verify
 from manatee.cli._witness import running_witness, witness_key
 from manatee.errors import (
@@ -48,6 +55,7 @@ from manatee.records import (
     OutputFile,
     parse_json,
 )
+from manatee.releasing import fetch_bundle
 from manatee.runtime import runtime_digest
 from manatee.settings import Settings
 
@@ -58,6 +66,12 @@ if TYPE_CHECKING:
     from manatee.contracts import Contract
 
 BUDGET = PrivacyBudget(epsilon=1.0, delta=1e-9)
+LIMIT = PrivacyBudget(epsilon=2.0, delta=1e-9)
+"""Of the twin and of all reports on where it misled."""
+
+REPORT = PrivacyBudget(epsilon=0.5, delta=1e-9)
+"""What one run may spend on such a report."""
+
 MARKER = ".manatee-demo"
 GENERATOR_SEED = 2026
 
@@ -85,6 +99,7 @@ class DemoOutcome:
     job: JobAnswer
     outputs: tuple[OutputFile, ...]
     verification: Verification
+    misled: tuple[Misled, ...]
     timeline: Timeline
 
     @property
@@ -137,25 +152,33 @@ class _Input:
     contract: Contract
     contract_text: str
     label: Label
+    spec: bytes | None
 
 
 def _read_input(options: DemoOptions) -> _Input:
     from manatee.contracts import parse_contract, read_contract
-    from manatee.provisioning import insurance_contract_text, insured_persons, read_table
+    from manatee.provisioning import (
+        insurance_contract_text,
+        insurance_spec_text,
+        insured_persons,
+        read_table,
+    )
 
     if options.contract is None:
         text = insurance_contract_text()
         contract = parse_contract(text.encode())
+        spec = insurance_spec_text().encode()
     else:
         contract = read_contract(options.contract)
         text = options.contract.read_text()
+        spec = None  # by MST, which knows of no task
     if options.table is None:
         table = insured_persons(options.n_records or 1338, seed=GENERATOR_SEED)
-        return _Input(table, contract, text, "synthetic")
+        return _Input(table, contract, text, "synthetic", spec)
     table = read_table(options.table, contract)
     table = table.slice(0, options.n_records)
     # whatever the contract says: a table of somebody's own is treated as about people who exist
-    return _Input(table, contract, text, "real")
+    return _Input(table, contract, text, "real", spec)
 
 
 @contextmanager
@@ -221,6 +244,7 @@ def run_demo(options: DemoOptions, settings: Settings, timeline: Timeline) -> De
             tee=tee,
             witness=witness_key(folder / "witness"),
         )
+        _account(folder / "provider" / "budget.sqlite", home / "keybroker", contract.name)
         insecure = ", ".join(room.settings.insecure())
         update(f"INSECURE, for this demo: {insecure}" if insecure else f"tier {tee.tier.value}")
 
@@ -242,11 +266,18 @@ def run_demo(options: DemoOptions, settings: Settings, timeline: Timeline) -> De
                 contract_text=given.contract_text,
                 broker=BrokerAddress(BROKER, f"{url}/keybroker", room.broker_custody),
                 budget=BUDGET,
+                limit=LIMIT,
+                twin_report=REPORT,
+                spec=given.spec,
                 progress=update,
             )
-            update(f"MST, epsilon {BUDGET.epsilon:g}, delta {BUDGET.delta:g}")
+            how = "for its task" if given.spec else "MST"
+            update(f"{how}, epsilon {BUDGET.epsilon:g}, delta {BUDGET.delta:g}")
         with timeline.step("provider", "Publish ciphertext and twin") as update:
             update(publish(provider, folder / "provider" / contract.name, update))
+        with timeline.step("both", "Agree on the clean room") as update:
+            agreed = room.agree(url, (contract.name,))
+            update(f"project {agreed.project.name} is {agreed.state}: {agreed.digest}")
 
         workspace = folder / "researcher" / "workspace"
         shutil.copytree(options.workspace or _example(), workspace, symlinks=True)
@@ -256,11 +287,12 @@ def run_demo(options: DemoOptions, settings: Settings, timeline: Timeline) -> De
             parameters={},
             datasets=(contract.name,),
             declared_outputs=("figures.json", "figure.png"),
-            purpose="How well do age, weight and smoking explain charges?",
+            purpose=PURPOSE,
             project=PROJECT,
             researcher=RESEARCHER,
             recipient=room.identity.recipient,
             backend_kind=tee.backend_kind,
+            twin_report=True,
         )
         with timeline.step("researcher", "Rehearse the notebook on the twin") as update:
             rehearsal = rehearse(
@@ -290,6 +322,9 @@ def run_demo(options: DemoOptions, settings: Settings, timeline: Timeline) -> De
                 researcher, job.id, identity=room.identity.identity, folder=folder / "bundle"
             )
             update(f"{len(outputs)} files, {_summary(outputs)}")
+        with timeline.step("researcher", "See where the twin misled") as update:
+            misled = misled_by_twins(researcher, job.id)
+            update(_misled(misled))
     with timeline.step("auditor", "Verify the run bundle, offline") as update:
         verification = verify(folder / "bundle", room.trust)
         verification.require()
@@ -302,8 +337,18 @@ def run_demo(options: DemoOptions, settings: Settings, timeline: Timeline) -> De
         job=job,
         outputs=outputs,
         verification=verification,
+        misled=misled,
         timeline=timeline,
     )
+
+
+def _account(ledger: Path, broker: Path, dataset: str) -> None:
+    """Let the key broker account in the ledger that the twin is charged in."""
+    from manatee.budgets import BudgetLedger
+    from manatee.keybroker import use_ledger
+
+    BudgetLedger(ledger).set_limit(dataset, epsilon=LIMIT.epsilon, delta=LIMIT.delta)
+    use_ledger(broker, ledger, {})
 
 
 def _summary(files: tuple[OutputFile, ...]) -> str:
@@ -312,6 +357,14 @@ def _summary(files: tuple[OutputFile, ...]) -> str:
         f"RMSE {found['rmse_usd']:,.0f} USD"
         if isinstance(found.get("rmse_usd"), int | float)
         else ""
+    )
+
+
+def _misled(reports: tuple[Misled, ...]) -> str:
+    return "; ".join(
+        f"{item.count('misled')} of {len(item.findings)} shares and types, "
+        f"{item.count('cannot tell')} drowned in noise; rho {item.report.rho}"
+        for item in reports
     )
 
 

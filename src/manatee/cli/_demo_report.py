@@ -27,6 +27,7 @@ td.who{white-space:nowrap}td.number{text-align:right;font-variant-numeric:tabula
 """
 
 _CLASSES = {Mark.PASSED: "good", Mark.FAILED: "bad", Mark.NOT_APPLICABLE: "off"}
+_VERDICTS = {"misled": "bad", "agrees": "good", "cannot tell": "off"}
 _SIGNS = {Mark.PASSED: "✓", Mark.FAILED: "✗", Mark.NOT_APPLICABLE: "–"}
 
 
@@ -59,6 +60,24 @@ def _comparison(outcome: DemoOutcome) -> str:
     )
 
 
+def _misled(outcome: DemoOutcome) -> str:
+    rows = "".join(
+        f"<tr><td class={_VERDICTS[item.verdict]}>{escape(item.verdict)}</td>"
+        f"<td>{escape(item.what)}</td><th scope=row>{escape(item.where)}</th>"
+        f"<td class=number>{escape(item.twin)}</td><td class=number>{escape(item.real)}</td></tr>"
+        for report in outcome.misled
+        for item in report.findings
+        if item.what != "type" or item.verdict == "misled"
+    )
+    return (
+        "<p>Shares of rows: the twin's, and an interval in which the private table's lies; all "
+        "intervals hold together with 95% confidence. Measured inside the guest, with noise, out "
+        "of the provider's privacy budget.</p><table><thead><tr><th>Verdict</th><th>What</th>"
+        f"<th>Where</th><th>Twin</th><th>Private table</th></tr></thead><tbody>{rows}</tbody>"
+        "</table>"
+    )
+
+
 def render_report(outcome: DemoOutcome) -> str:
     """Return the page. It loads nothing: styles and pictures are inside."""
     steps = "".join(
@@ -88,6 +107,7 @@ Insecure settings on: {escape(insecure) or "none"}</p>
 <div class="pair">{_picture(outcome.rehearsal.files, "Stage one: on the twin", "Plot on the twin")}
 {_picture(outcome.outputs, "Stage two: on the private table", "Plot on the private table")}</div>
 {_comparison(outcome)}
+<h2>Where the twin misled</h2>{_misled(outcome)}
 <h2>Timeline</h2><table><tbody>{steps}</tbody></table>
 <h2>Proof of execution</h2><p>Job <code>{escape(outcome.job.job_digest)}</code></p>
 <table><tbody>{checks}</tbody></table>

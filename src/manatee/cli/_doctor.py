@@ -4,26 +4,43 @@ from __future__ import annotations
 
 import platform
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
+from manatee._clock import system_clock
+from manatee.cli._findings import Finding
 from manatee.errors import ManateeError
 from manatee.settings import Settings
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at; `hint` says how to mend it."""
-
-    name: str
-    good: bool
-    detail: str
-    hint: str = ""
-
-
 def examine(settings: Settings) -> tuple[Finding, ...]:
     """Look at everything the main job needs. Changes nothing; the sandbox is tried for real."""
-    return (_python(), _runtime(settings), *_sandbox(), _hardware())
+    return (
+        _python(),
+        _runtime(settings),
+        *_sandbox(),
+        _hardware(),
+        _lab(),
+        *_service(settings),
+    )
+
+
+def _service(settings: Settings) -> tuple[Finding, ...]:
+    from importlib.util import find_spec
+
+    if find_spec("sqlalchemy") is None:
+        hint = "Install the extra: manatee[server]."
+        return (Finding("service", True, "the service is left out", hint),)
+    from manatee.cli import _doctor_service as service
+
+    return (
+        *service.database(settings, system_clock),
+        *service.blobs(settings),
+        service.disk(settings),
+        service.secrets(settings),
+        *service.dangerous(settings),
+        service.clock_is_kept(),
+        *service.tools(settings),
+    )
 
 
 def _python() -> Finding:
@@ -55,3 +72,18 @@ def _hardware() -> Finding:
     devices = [path for path in ("/dev/sev-guest", "/dev/tdx_guest") if Path(path).exists()]
     detail = ", ".join(devices) or "no TEE device: evidence can only be simulated here"
     return Finding("tee", True, detail)
+
+
+def _lab() -> Finding:
+    """The desk is no part of the main job: a missing one is told, and is no failure."""
+    from importlib.util import find_spec
+
+    from manatee.cli._lab_command import panel_is_built
+
+    if find_spec("jupyterlab") is None or find_spec("manatee_lab") is None:
+        return Finding("lab", True, "JupyterLab is left out", "Install the extra: manatee[lab].")
+    if not panel_is_built():
+        return Finding(
+            "lab", True, "JupyterLab is here, its panel is not", "Install Node 20, then ./run."
+        )
+    return Finding("lab", True, "JupyterLab with the clean room's panel")

@@ -7,6 +7,7 @@ is started with settings whose names say insecure.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -18,8 +19,10 @@ from manatee.attestation import ReferenceValues, TpmReference
 from manatee.bundle import TrustAnchors, write_trust
 from manatee.cli._accounts import add_account, trust_approver
 from manatee.cli._people import Identity, new_approver_key, new_researcher_identity
+from manatee.cli._projects import agree_together, plain_project
 from manatee.cli._services import run_log
 from manatee.cli._tee import Tee, tee_named
+from manatee.client import ManateeClient
 from manatee.custody import KeyCustody
 from manatee.keybroker import (
     create_broker,
@@ -30,13 +33,14 @@ from manatee.keybroker import (
 from manatee.ledger import LogTrust
 from manatee.outputs import DEFAULT_POLICY
 from manatee.policy import PolicyDocument, TemplateParameters, render_template, sign_policy
-from manatee.records import Label, Tier, digest_record, to_base64
+from manatee.records import Label, OutputPolicy, ProjectAnswer, Tier, digest_record, to_base64
 from manatee.settings import Settings
 
 PROVIDER = "insurer"
 RESEARCHER = "researcher"
 BROKER = "insurer-broker"
 PROJECT = "charges"
+PURPOSE = "How well do age, weight and smoking explain charges?"
 TOKEN_LIFE = timedelta(days=1)
 
 
@@ -57,6 +61,17 @@ class LocalRoom:
         """The trust file for this room's run bundles."""
         return self.folder / "trust.json"
 
+    def agree(self, url: str, datasets: Sequence[str]) -> ProjectAnswer:
+        """Let provider and researcher agree on the project in which everything happens here."""
+        project = plain_project(
+            PROJECT, PURPOSE, {PROVIDER: 1, RESEARCHER: 0}, datasets, TOKEN_LIFE
+        )
+        with (
+            ManateeClient(url, self.provider_token) as provider,
+            ManateeClient(url, self.researcher_token) as researcher,
+        ):
+            return agree_together(project, provider, {RESEARCHER: researcher})
+
 
 def make_local_room(
     folder: Path,
@@ -66,6 +81,7 @@ def make_local_room(
     label: Label,
     tee: Tee | None = None,
     witness: str = "",
+    output_policy: OutputPolicy = DEFAULT_POLICY,
 ) -> LocalRoom:
     """Set up accounts, keys, the key broker with its policy, and a trust file.
 
@@ -75,6 +91,7 @@ def make_local_room(
         runtime_digest: Its measurement: the only one the broker will release keys to.
         label: Of the data; `real` needs an insecure setting, since the tier is below hardware.
         tee: The guests' device; None: the simulated one.
+        output_policy: The one that the broker releases keys under.
         witness: Verifier key of a witness that must have cosigned the log of runs; "": none must.
     """
     tee = tee or tee_named("simulated")
@@ -87,7 +104,9 @@ def make_local_room(
         insecure_accept_simulated_evidence=tee.tier is Tier.SIMULATED,
         insecure_release_real_data_below_hardware=label == "real",
     )
-    provider_token = add_account(home, PROVIDER, ("data_provider",), life=TOKEN_LIFE)
+    provider_token = add_account(
+        home, PROVIDER, ("data_provider", "output_reviewer"), life=TOKEN_LIFE
+    )
     researcher_token = add_account(home, RESEARCHER, ("researcher",), life=TOKEN_LIFE)
     approver = new_approver_key(folder / "provider" / "approver.json")
     trust_approver(home, PROVIDER, approver.public_key)
@@ -115,7 +134,7 @@ def make_local_room(
                 researchers=(RESEARCHER,),
                 minimum_tier=tee.tier,
                 runtimes=(runtime_digest,),
-                output_policies=(digest_record(DEFAULT_POLICY),),
+                output_policies=(digest_record(output_policy),),
                 approvals={PROVIDER: 1},
             ),
         ),

@@ -64,12 +64,15 @@ def prepare_dataset(
     broker: BrokerAddress,
     budget: PrivacyBudget,
     output_policy: OutputPolicy = DEFAULT_POLICY,
+    limit: PrivacyBudget | None = None,
+    twin_report: PrivacyBudget | None = None,
+    spec: bytes | None = None,
     progress: Callable[[str], None],
 ) -> DatasetPublication:
     """Make a table's twin, seal both and write the prepared folder: `provision`, then `seal`.
 
-    Effects: next to `folder` also stand the twin's own folder, a budget ledger whose limit is
-    `budget`, and the provider's secret.
+    Effects: next to `folder` also stand the twin's own folder, a budget ledger with the limit,
+    and the provider's secret.
 
     Args:
         table: The private table; it must keep the contract.
@@ -81,6 +84,9 @@ def prepare_dataset(
         broker: To whom the data key is wrapped; the key itself is kept nowhere.
         budget: Privacy budget of the twin.
         output_policy: Rules for the outputs of every job on this table.
+        limit: Most that the twin and all runs' reports may cost together; None: the twin alone.
+        twin_report: What one run's report of where the twin misled may cost; None: none is made.
+        spec: A provisioning specification within `budget`; None: every table by MST.
         progress: Told what is being done.
 
     Raises:
@@ -93,15 +99,27 @@ def prepare_dataset(
 
     from manatee.budgets import BudgetLedger
     from manatee.cli._seal import seal_tables
-    from manatee.provisioning.runs import Desk, provider_secret, provision, synthesis_order
+    from manatee.provisioning.runs import (
+        Desk,
+        make_order,
+        provider_secret,
+        provision,
+        synthesis_order,
+    )
 
     if folder.exists():
         raise ConflictError(f"{folder} exists.", hint="Remove it or choose another folder.")
     home = folder.parent
     home.mkdir(parents=True, exist_ok=True)
-    order = synthesis_order(contract_text.encode(), epsilon=budget.epsilon, delta=budget.delta)
+    text = contract_text.encode()
+    order = (
+        synthesis_order(text, epsilon=budget.epsilon, delta=budget.delta)
+        if spec is None
+        else make_order(text, spec)
+    )
     ledger = BudgetLedger(home / "budget.sqlite")
-    ledger.set_limit(contract.name, epsilon=budget.epsilon, delta=budget.delta)
+    most = limit or budget
+    ledger.set_limit(contract.name, epsilon=most.epsilon, delta=most.delta)
     secret = provider_secret(home / "secret.key")
     with tempfile.TemporaryDirectory(prefix=".private-", dir=home) as scratch:
         given = Path(scratch) / "table.parquet"
@@ -123,6 +141,7 @@ def prepare_dataset(
             secret=secret,
             label=label,
             output_policy=output_policy,
+            twin_report=twin_report,
             progress=progress,
         )
     return read_publication(folder)

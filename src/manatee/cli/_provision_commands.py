@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,9 +15,16 @@ from manatee.cli._options import Output
 from manatee.cli._output import Format, print_json
 from manatee.errors import SettingsError
 
+if TYPE_CHECKING:
+    from manatee.provisioning.tables import TableInPlace
+
 Tables = Annotated[
     list[str] | None,
-    typer.Option("--table", help="A private table, NAME=PATH; NAME= may be left out for one."),
+    typer.Option(
+        "--table",
+        help="A private table, NAME=PATH; NAME= may be left out for one. To count one where it "
+        "lies: NAME=postgresql://HOST/DATABASE/SCHEMA.TABLE or NAME=duckdb:FILE::SCHEMA.TABLE.",
+    ),
 ]
 Database = Annotated[
     str | None, typer.Option(help="Or: the DSN of a PostgreSQL server that has the tables.")
@@ -29,12 +36,15 @@ Secret = Annotated[
 
 def table_paths(
     texts: list[str] | None, database: str | None, names: list[str]
-) -> dict[str, Path] | str:
+) -> dict[str, Path] | str | TableInPlace:
     """Return where the private tables are.
 
     Raises:
-        SettingsError: Not NAME=PATH, a name twice, or neither or both of tables and database.
+        SettingsError: Not NAME=PATH, a name twice, both of tables and database, or a table of a
+            database beside another one.
     """
+    from manatee.provisioning.tables import is_in_place, table_in_place
+
     if texts and database is not None:
         raise SettingsError("say --table NAME=PATH for each table, or --database, not both.")
     if database is not None:
@@ -42,13 +52,20 @@ def table_paths(
     found: dict[str, Path] = {}
     for text in texts or ():
         name, equals, path = text.partition("=")
-        if not equals and len(names) == 1:
+        if len(names) == 1 and (not equals or is_in_place(text)):
             name, path = names[0], text
         if not name or not path or name in found:
             raise SettingsError(
                 "each --table is NAME=PATH, every name once.",
                 hint=f"The contract's tables: {', '.join(names)}.",
             )
+        if is_in_place(path):
+            if len(texts or ()) > 1:
+                raise SettingsError(
+                    "a table that is counted in its database must be the only one.",
+                    hint="Read all tables by --database, or give files.",
+                )
+            return table_in_place(name, path)
         found[name] = Path(path)
     return found
 
@@ -87,6 +104,10 @@ def provision(
     ] = False,
     ledger: LedgerPath = None,
     secret: Secret = None,
+    pseudonym_key: Annotated[
+        Path | None,
+        typer.Option(help="A key that `manatee pseudonym-key` made, for joins across providers."),
+    ] = None,
     attack_twins: Annotated[
         int,
         typer.Option(
@@ -101,6 +122,7 @@ def provision(
     """Make the twin of a contract's tables, its privacy statement and reports, in one folder."""
     from manatee.budgets import BudgetLedger
     from manatee.provisioning.attacks import FEWEST_TWINS
+    from manatee.provisioning.pets import read_shared_key
     from manatee.provisioning.runs import (
         Desk,
         insecure_fixed,
@@ -108,6 +130,7 @@ def provision(
         provision,
         read_order,
     )
+    from manatee.provisioning.tables import TableInPlace
 
     if 0 < attack_twins < FEWEST_TWINS:
         raise SettingsError(
@@ -120,6 +143,7 @@ def provision(
     desk = Desk(
         ledger=BudgetLedger(book),
         secret=provider_secret(secret or book.with_name("secret.key")),
+        shared=None if pseudonym_key is None else read_shared_key(pseudonym_key),
         attack_twins=attack_twins,
     )
     if insecure_fixed_noise is not None:
@@ -130,6 +154,12 @@ def provision(
         made = provision(order, where, out, desk=desk, resume=resume, progress=progress)
     for warning in made.statement.warnings:
         print(f"manatee: warning: {warning}", file=sys.stderr)
+    if isinstance(where, TableInPlace):
+        print(
+            "manatee: the rows stayed in their database: there is no provider-report.html, which "
+            "compares rows, and no attack was tried.",
+            file=sys.stderr,
+        )
     if not made.report_passed:
         print(
             "manatee: warning: a check in the reports failed; read provider-report.html before "
@@ -163,14 +193,29 @@ def seal(
     custody: Annotated[
         Path | None, typer.Option(help="Or: folder with the broker's custody.json.")
     ] = None,
+    twin_report: Annotated[
+        float | None,
+        typer.Option(
+            help="Let each job spend so much epsilon on a report of where the twin misled."
+        ),
+    ] = None,
+    reviewer: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="age recipient of an output reviewer; repeatable. Outputs are sealed to them, and "
+            "leave when one of them says so. Without: at once, when all checks pass."
+        ),
+    ] = None,
     ledger: LedgerPath = None,
     secret: Secret = None,
 ) -> None:
     """Seal the tables that a twin was made from; prints one prepared folder a table."""
-    from manatee.cli._provider import BrokerAddress
+    from manatee.budgets import BudgetLedger
+    from manatee.cli._provider import BrokerAddress, PrivacyBudget
     from manatee.cli._seal import seal_tables
     from manatee.contracts import read_contract
     from manatee.custody import open_custody, recipient_custody
+    from manatee.outputs import output_policy
     from manatee.provisioning.runs import provider_secret
 
     if custody is not None and broker_recipient is None:
@@ -181,6 +226,10 @@ def seal(
         raise SettingsError("say --broker-recipient or --custody: one of the two.")
     contract = read_contract(twin / "contract.yaml")
     where = table_paths(table, database, [item.name for item in contract.tables])
+    report = None
+    if twin_report is not None:
+        limit = BudgetLedger(ledger_path(ledger)).spent(contract.name).limit
+        report = PrivacyBudget(twin_report, limit.delta)
     folders = seal_tables(
         twin,
         where,
@@ -188,6 +237,8 @@ def seal(
         provider=provider,
         broker=BrokerAddress(broker_id, broker_url, ring),
         secret=provider_secret(secret or ledger_path(ledger).with_name("secret.key")),
+        output_policy=output_policy(tuple(reviewer or ())),
+        twin_report=report,
         progress=lambda text: print(text, file=sys.stderr),
     )
     for folder in folders:

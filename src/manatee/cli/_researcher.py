@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manatee._clock import monotonic
-from manatee.bundle import write_bundle
 from manatee.errors import JobFailedError, ManifestError, UnknownDatasetError
 from manatee.records import (
     CatalogueEntry,
@@ -25,6 +23,7 @@ from manatee.records import (
     OutputFile,
     Scalar,
     check_manifest,
+    check_twin_report,
     digest_record,
     resource_class,
 )
@@ -55,6 +54,7 @@ class Work:
     resource_class: str = "small"
     backend_kind: str = "sandbox"
     submission: int = 1
+    twin_report: bool = False
 
 
 @dataclass(frozen=True)
@@ -141,6 +141,7 @@ def _manifest(
         output_recipients=(work.recipient,),
         resource_class=work.resource_class,
         backend_kind=work.backend_kind,
+        twin_report=work.twin_report and stage == "secure",
     )
     check_manifest(manifest)
     return manifest
@@ -247,6 +248,7 @@ def submit(work: Work, *, client: ManateeClient, runtime: str) -> JobAnswer:
             runtime=runtime,
             parameters=parameters,
         )
+        check_twin_report(manifest, [entry.publication.dataset for entry in entries])
         client.upload(archive)
         answer = client.submit(manifest)
     if answer.job_digest != digest_record(manifest):
@@ -279,31 +281,3 @@ def explain_failure(job: JobAnswer) -> JobFailedError:
     if job.message:
         parts.append(job.message)
     return JobFailedError("; ".join(parts) + ".", hint="Try it on the twin: `manatee rehearse`.")
-
-
-def fetch_bundle(
-    client: ManateeClient, job_id: str, *, identity: str, folder: Path
-) -> tuple[OutputFile, ...]:
-    """Download a released job's outputs and proof, and write its run bundle.
-
-    Raises:
-        JobFailedError: The job ended without a release.
-        ConflictError: The job has not ended, or the folder exists.
-        SealingError: The outputs were sealed to another identity.
-    """
-    scratch = Path(tempfile.mkdtemp(prefix="manatee-"))
-    try:
-        sealed = scratch / "outputs.age"
-        client.download_outputs(job_id, sealed)
-        files = open_outputs(sealed.read_bytes(), identity)
-        client.download_workspace(client.job(job_id), scratch / "workspace.tar")
-        write_bundle(
-            folder,
-            result=client.result(job_id),
-            workspace_archive=scratch / "workspace.tar",
-            outputs=files,
-            log_proof=client.log_proof(job_id),
-        )
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return files

@@ -136,6 +136,10 @@ def submit(
     declare: Outputs = None,
     resource_class: Annotated[str, typer.Option()] = "small",
     submission: Annotated[int, typer.Option(min=1, help="Raise it to ask for another run.")] = 1,
+    twin_report: Annotated[
+        bool,
+        typer.Option("--twin-report", help="Report where the twin misled; costs privacy budget."),
+    ] = False,
     output: Output = Format.TABLE,
 ) -> None:
     """Submit a job for the private tables; nothing runs before every provider approved it."""
@@ -160,6 +164,7 @@ def submit(
             resource_class=resource_class,
             backend_kind=tee_named(load_settings().tee).backend_kind,
             submission=submission,
+            twin_report=twin_report,
         ),
         client=client,
         runtime=runtime_digest(load_settings().runtime),
@@ -225,7 +230,8 @@ def job_fetch(
 ) -> None:
     """Download a released job: outputs, code and proof, as one run bundle."""
     from manatee.cli._people import read_identity
-    from manatee.cli._researcher import explain_failure, fetch_bundle
+    from manatee.cli._researcher import explain_failure
+    from manatee.releasing import fetch_bundle
 
     client = open_client()
     job = client.job(job_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from manatee.cli._provider import BrokerAddress
+from manatee.cli._provider import BrokerAddress, PrivacyBudget
+from manatee.comparison import check_order
 from manatee.contracts import (
     arrow_schema,
     contract_digest,
@@ -23,20 +24,20 @@ from manatee.contracts import (
 from manatee.custody import wrap_data_key
 from manatee.errors import ConflictError, SettingsError
 from manatee.outputs import DEFAULT_POLICY
+from manatee.provisioning import comparison_order
 from manatee.provisioning.runs import (
     check_schema,
-    data_digest,
     in_words,
     read_statement,
-    unbound,
+    rows_and_digest,
 )
-from manatee.provisioning.tables import open_source
 from manatee.records import (
     DatasetManifest,
     DatasetPublication,
     FileEntry,
     Label,
     OutputPolicy,
+    TwinComparison,
     canonical_json,
     digest_file,
     parse_json,
@@ -46,12 +47,13 @@ from manatee.sealing import new_data_key, seal_table, write_plain
 REPORT = "report.html"
 
 if TYPE_CHECKING:
+    from manatee.provisioning.runs import Where
     from manatee.provisioning.tables import AdmittedTable
 
 
 def seal_tables(
     twin: Path,
-    where: Mapping[str, Path] | str,
+    where: Where,
     out: Path,
     *,
     provider: str,
@@ -59,6 +61,7 @@ def seal_tables(
     secret: bytes,
     label: Label | None = None,
     output_policy: OutputPolicy = DEFAULT_POLICY,
+    twin_report: PrivacyBudget | None = None,
     progress: Callable[[str], None],
 ) -> tuple[Path, ...]:
     """Seal every table that has a twin; writes the prepared folders whole, or not at all.
@@ -68,19 +71,21 @@ def seal_tables(
 
     Args:
         twin: A folder made by `manatee provision`.
-        where: The private tables, as `open_source` takes them.
+        where: The private tables, from where the twin was made.
         out: Must not exist.
         provider: The provider's account name.
         broker: To whom data keys are wrapped; the keys themselves are kept nowhere.
         secret: The provider's secret, which the twin's data digest was made with.
         label: Another than the contract's; to treat made-up data as real.
         output_policy: Rules for the outputs of every job on these tables.
+        twin_report: What one run may spend on a report of where the twin misled; None: nothing.
         progress: Told what is being done.
 
     Raises:
         ConflictError: `out` exists, or the tables are not those the twin was made from.
         SchemaMismatchError: A table and its twin differ in their Arrow schema.
         SettingsError: `twin` is no twin folder.
+        ProvisioningError: A twin report cannot be kept to that price.
         SealingError: The sealed table did not pass the scan for plaintext.
     """
     if out.exists():
@@ -92,8 +97,8 @@ def seal_tables(
     made = tuple(t.name for t in contract.tables if (twin / "twin" / f"{t.name}.parquet").exists())
     try:
         progress("checking that the twin was made from these tables")
-        with open_source(where, unbound(contract)) as source:
-            if data_digest(source, secret) != run["data_digest"]:
+        with rows_and_digest(where, contract, secret) as (source, digest):
+            if digest != run["data_digest"]:
                 raise ConflictError(
                     "these are not the tables that the twin was made from.",
                     hint="Give the same tables and secret, or make a new twin.",
@@ -106,6 +111,15 @@ def seal_tables(
             )
             for name, dataset, folder in zip(made, names, folders, strict=True):
                 progress(f"sealing {dataset}, column by column")
+                order = None
+                if twin_report is not None:
+                    order = comparison_order(
+                        contract,
+                        contract.table(name),
+                        epsilon=twin_report.epsilon,
+                        delta=twin_report.delta,
+                    )
+                    check_order(order, arrow_schema(contract.table(name)))
                 publication = _seal(
                     source.table(name),
                     twin,
@@ -121,6 +135,7 @@ def seal_tables(
                     broker=broker,
                     contract_text=contract_text.decode(),
                     output_policy=output_policy,
+                    comparison=order,
                 )
                 (folder / "publication.json").write_bytes(canonical_json(publication))
                 (folder / "privacy-statement.txt").write_text(in_words(read_statement(twin)))
@@ -154,6 +169,7 @@ def _seal(
     broker: BrokerAddress,
     contract_text: str,
     output_policy: OutputPolicy,
+    comparison: TwinComparison | None,
 ) -> DatasetPublication:
     copy = twin / "twin" / f"{table.table.name}.parquet"
     check_schema(pq.read_schema(copy), arrow_schema(table.table), what="the twin")
@@ -162,7 +178,7 @@ def _seal(
     key = new_data_key()
     rows = pa.RecordBatchReader.from_batches(table.schema, table.batches())
     files = seal_table(rows, folder / "sealed", key)
-    manifest = msgspec.structs.replace(bare, files=files)
+    manifest = msgspec.structs.replace(bare, files=files, comparison=comparison)
     wrapped = wrap_data_key(key, manifest, broker.broker_id, broker.custody)
     with pq.ParquetFile(copy) as open_twin:
         plain = write_plain(
@@ -182,7 +198,7 @@ def _seal(
 
 
 def _report(twin: Path, folder: Path) -> FileEntry | None:
-    """Copy the shareable report; a twin of part of a contract's tables has none."""
+    """Copy the shareable report, if the run made one."""
     if not (twin / REPORT).exists():
         return None
     shutil.copyfile(twin / REPORT, folder / REPORT)

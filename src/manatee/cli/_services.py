@@ -20,15 +20,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manatee._clock import monotonic, system_clock
+from manatee.cli._processes import (
+    Part,
+    announce,
+    hold_alone,
+    refuse_embedded_broker,
+    retract,
+    wait_for_the_end,
+)
 from manatee.collateral import Collateral
-from manatee.errors import ServiceUnreachableError
+from manatee.errors import ServiceUnreachableError, StoreError, StoreRefusedError
 from manatee.keybroker import asgi_app, open_broker
 from manatee.ledger import ED25519, EntryLog, parse_witnesses, signer_in
-from manatee.records import canonical_json, parse_json
+from manatee.records import parse_json
 from manatee.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+    from manatee.store import Store
 
 SANDBOX_FOLDER = "sandbox"
 START_SECONDS = 60
@@ -39,11 +49,12 @@ def mount_key_broker(app: FastAPI, settings: Settings) -> bool:
     """Mount the broker of the home folder, if there is one, at `/keybroker`.
 
     Raises:
-        SettingsError: The broker has no policy.
+        SettingsError: The broker has no policy, or another process runs it.
     """
     folder = settings.home / "keybroker"
     if not (folder / "broker.json").exists():
         return False
+    hold_alone(folder)
     import structlog
 
     logger = structlog.get_logger("keybroker")
@@ -81,14 +92,6 @@ def run_log(home: Path, witnesses: str = "") -> EntryLog:
     return EntryLog(home / "run-log", signer_in(home / "run-log-key.json", name, ED25519), asked)
 
 
-def announce(settings: Settings, url: str) -> None:
-    """Write `service.json` into the home folder: how others on this machine find the service."""
-    path = settings.home / "service.json"
-    temporary = path.with_suffix(".new")
-    temporary.write_bytes(canonical_json({"url": url, "pid": os.getpid()}))
-    temporary.replace(path)
-
-
 def environment_of(settings: Settings) -> dict[str, str]:
     """Return settings as the environment variables that give them."""
     values = {}
@@ -99,33 +102,58 @@ def environment_of(settings: Settings) -> dict[str, str]:
     return values
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, only: Part | None = None) -> None:
     """Run everything until SIGINT or SIGTERM; requests and actions in hand are finished.
+
+    Args:
+        settings: Of the installation.
+        only: Run this part alone, beside other processes of the same installation.
 
     Raises:
         RuntimeEnvironmentError: The runtime is missing or unlocked.
-        SettingsError: The address cannot be listened on, or the broker has no policy.
-        StoreError: The home folder cannot be used.
+        SettingsError: The address cannot be listened on, the broker has no policy, or is another
+            process's.
+        StoreError: The home folder cannot be used, or the object store lets nobody in.
     """
     from manatee.api import create_app
     from manatee.api import serve as serve_app
     from manatee.cli._tee import tee_named
     from manatee.reconciler import Reconciler
     from manatee.runtime import runtime_digest
+    from manatee.sequencer import Sequencer, open_audit_log
     from manatee.store import open_store
 
     _log_json()
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     sandbox = settings.home / SANDBOX_FOLDER
     runtime = runtime_digest(settings.runtime, cache=sandbox / "runtime-cache")
-    store = open_store(settings.home, clock=system_clock)
+    store = open_store(
+        settings.home,
+        clock=system_clock,
+        blobs_url=settings.blob_store_url,
+        database_url=settings.database_url,
+    )
     try:
+        look_for_blobs(store)
         tee = tee_named(settings.tee)
         tee.root(settings.home)  # a device that cannot be had is an error now, not at the first job
         backend = tee.backend(sandbox, settings.home)
         runs = run_log(settings.home, settings.run_log_witnesses)
-        app = create_app(store, settings, system_clock, runtimes={runtime}, run_log=runs)
-        mount_key_broker(app, settings)
+        audit_log = open_audit_log(settings.home)
+        app = create_app(
+            store,
+            settings,
+            system_clock,
+            runtimes={runtime},
+            run_log=runs,
+            audit_log=audit_log,
+        )
+        if only is None:
+            mount_key_broker(app, settings)
+        else:
+            refuse_embedded_broker(settings)
+        owner = f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}"
+        sequencer = Sequencer(store, audit_log, owner=owner)
         reconciler = Reconciler(
             store=store,
             backends={backend.kind: backend},
@@ -133,7 +161,7 @@ def serve(settings: Settings) -> None:
             folder=settings.home / "jobs",
             clock=system_clock,
             run_log=runs,
-            owner=f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}",
+            owner=owner,
             lease_seconds=settings.lease_seconds,
             poll_seconds=settings.poll_seconds,
             max_jobs_in_flight=settings.max_jobs_in_flight,
@@ -141,27 +169,49 @@ def serve(settings: Settings) -> None:
 
         def started(url: str) -> None:
             # guests ask the embedded key broker at once: none is launched before it listens
-            reconciler.start()
+            if only is None:
+                reconciler.start()
+                sequencer.start()
             announce(settings, url)
 
         try:
-            serve_app(app, host=settings.host, port=settings.port, on_started=started)
+            if only is Part.RECONCILER:
+                reconciler.start()
+                sequencer.start()
+                wait_for_the_end()
+            else:
+                serve_app(app, host=settings.host, port=settings.port, on_started=started)
         finally:
             reconciler.stop()
+            sequencer.stop()
     finally:
-        (settings.home / "service.json").unlink(missing_ok=True)
+        retract(settings)
         store.close()
+
+
+def look_for_blobs(store: Store) -> None:
+    """Refuse to start without the object store; one that is only away now is waited for."""
+    import structlog
+
+    try:
+        store.blobs.probe()
+    except StoreRefusedError:
+        raise
+    except StoreError as error:
+        structlog.get_logger("store").warning("no object store for now", reason=error.message)
 
 
 def serve_key_broker(folder: Path, *, host: str, port: int, settings: Settings) -> None:
     """Run one key broker alone until SIGINT or SIGTERM.
 
     Raises:
-        SettingsError: The folder holds no broker, or no policy, or the address is taken.
+        SettingsError: The folder holds no broker, or no policy, or another process runs it, or
+            the address is taken.
     """
     from manatee.api import serve as serve_app
 
     _log_json()
+    hold_alone(folder)
     broker = open_broker(
         folder,
         clock=system_clock,

@@ -7,7 +7,7 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
@@ -24,18 +24,32 @@ from manatee.errors import (
 )
 from manatee.jobs import TERMINAL_STATES, JobState
 from manatee.records import (
+    AuditEvent,
+    AuditPage,
     Caller,
     CatalogueEntry,
     DatasetPublication,
     Digest,
     GuestResult,
+    IssuedToken,
     JobAnswer,
     JobEvent,
     JobManifest,
     JobPage,
+    NewMember,
+    NewToken,
+    OrganisationAnswer,
+    PasskeyList,
+    Project,
+    ProjectAgreement,
+    ProjectAnswer,
+    ProjectPage,
+    ProjectStop,
+    Quota,
     Rejection,
     Review,
     SignedApproval,
+    TokenList,
     canonical_json,
     digest_bytes,
     digest_file,
@@ -136,6 +150,12 @@ class ManateeClient:
         data = self._call("POST", path, content=content, headers=headers)
         return read_record(data, kind, what="answer", max_bytes=MAX_ANSWER_BYTES)
 
+    def _put(self, path: str, kind: type[R], body: object | None = None) -> R:
+        content = b"" if body is None else canonical_json(body)
+        headers = {"content-type": "application/json"}
+        data = self._call("PUT", path, content=content, headers=headers)
+        return read_record(data, kind, what="answer", max_bytes=MAX_ANSWER_BYTES)
+
     def _download(self, path: str, target: Path, expected: str | None) -> Digest:
         """Stream a body to a file that appears only when it is whole and has its digest."""
         partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
@@ -173,6 +193,38 @@ class ManateeClient:
     def whoami(self) -> Caller:
         """Return who the token belongs to."""
         return self._get("/v1/whoami", Caller)
+
+    def tokens(self) -> TokenList:
+        """Return one's tokens that have not expired, without the tokens themselves."""
+        return self._get("/v1/tokens", TokenList)
+
+    def new_token(self, wanted: NewToken) -> IssuedToken:
+        """Make a token for no more than the caller's own is for.
+
+        Raises:
+            MalformedError: It would not end, or too late.
+        """
+        return self._post("/v1/tokens", IssuedToken, wanted)
+
+    def revoke_token(self, token_id: str) -> None:
+        """Make one of one's tokens worthless at once.
+
+        Raises:
+            NotFoundError: One has no such token.
+        """
+        self._call("DELETE", f"/v1/tokens/{quote(token_id, safe='')}")
+
+    def passkeys(self) -> PasskeyList:
+        """Return one's passkeys."""
+        return self._get("/v1/passkeys", PasskeyList)
+
+    def remove_passkey(self, passkey_id: str) -> None:
+        """Let one of one's passkeys sign nobody in any more.
+
+        Raises:
+            NotFoundError: One has no such passkey.
+        """
+        self._call("DELETE", f"/v1/passkeys/{quote(passkey_id, safe='')}")
 
     def has_blob(self, digest: str) -> bool:
         """Return whether the caller has uploaded this blob.
@@ -276,6 +328,143 @@ class ManateeClient:
         """Return the digests of the runtimes that can be run there."""
         return self._get("/v1/runtimes", tuple[str, ...])
 
+    # --- organisations and projects ---------------------------------------------------------------
+
+    def add_organisation(self, name: str) -> OrganisationAnswer:
+        """Add an organisation (operator). Idempotent."""
+        return self._put(f"/v1/organisations/{quote(name, safe='')}", OrganisationAnswer)
+
+    def organisation(self, name: str) -> OrganisationAnswer:
+        """Return an organisation with its members.
+
+        Raises:
+            NotFoundError: No such organisation, or one that is not the caller's.
+        """
+        return self._get(f"/v1/organisations/{quote(name, safe='')}", OrganisationAnswer)
+
+    def set_member(self, organisation: str, account: str, member: NewMember) -> OrganisationAnswer:
+        """Make somebody a member in a role (operator). Idempotent.
+
+        Raises:
+            NotFoundError: No such organisation or account.
+        """
+        path = f"/v1/organisations/{quote(organisation, safe='')}/members/{quote(account, safe='')}"
+        return self._put(path, OrganisationAnswer, member)
+
+    def end_member(self, organisation: str, account: str, role: str) -> OrganisationAnswer:
+        """End a membership at once (operator).
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        parts = (quote(part, safe="") for part in (organisation, "members", account, role))
+        data = self._call("DELETE", "/v1/organisations/" + "/".join(parts))
+        return read_record(data, OrganisationAnswer, what="answer", max_bytes=MAX_ANSWER_BYTES)
+
+    def set_organisation_quota(self, name: str, limits: Quota) -> OrganisationAnswer:
+        """Set what an organisation may use (operator)."""
+        path = f"/v1/organisations/{quote(name, safe='')}/quota"
+        return self._put(path, OrganisationAnswer, limits)
+
+    def propose_project(self, project: Project) -> ProjectAnswer:
+        """Propose a project in the name of a party. Idempotent.
+
+        Raises:
+            ManifestError: It contradicts itself.
+            ConflictError: There is another project of that name.
+            NotFoundError: A party is no organisation there.
+        """
+        return self._post("/v1/projects", ProjectAnswer, project)
+
+    def project(self, name: str) -> ProjectAnswer:
+        """Return a project.
+
+        Raises:
+            NotFoundError: No such project, or the caller is in none of its parties.
+        """
+        return self._get(f"/v1/projects/{quote(name, safe='')}", ProjectAnswer)
+
+    def projects(self) -> Iterator[ProjectAnswer]:
+        """Yield the projects the caller may know of, by name."""
+        after: str | None = None
+        while True:
+            page = self._get(
+                "/v1/projects", ProjectPage, params={} if after is None else {"after": after}
+            )
+            yield from page.projects
+            after = page.next_after
+            if after is None:
+                return
+
+    def agree(self, name: str, agreement: ProjectAgreement) -> ProjectAnswer:
+        """Agree to a project in the name of a party. Idempotent.
+
+        Raises:
+            ConflictError: The digest is another's, or the project was stopped.
+        """
+        return self._post(
+            f"/v1/projects/{quote(name, safe='')}/agreements", ProjectAnswer, agreement
+        )
+
+    def stop_project(self, name: str, reason: str) -> ProjectAnswer:
+        """Stop a project for good. Stopping again changes nothing."""
+        path = f"/v1/projects/{quote(name, safe='')}/stop"
+        return self._post(path, ProjectAnswer, ProjectStop(reason=reason))
+
+    def set_project_quota(self, name: str, limits: Quota) -> ProjectAnswer:
+        """Set what a project may use (operator)."""
+        return self._put(f"/v1/projects/{quote(name, safe='')}/quota", ProjectAnswer, limits)
+
+    # --- audit ----------------------------------------------------------------------------------
+
+    def audit(self, **query: str | None) -> Iterator[AuditEvent]:
+        """Yield the events of the audit trail, in order.
+
+        Args:
+            query: `dataset`, `project`, `person`, `job`; None asks for any.
+        """
+        after = 0
+        while True:
+            given = {name: value for name, value in query.items() if value is not None}
+            page = self._get("/v1/audit", AuditPage, params=given | {"after": after, "limit": 500})
+            yield from page.events
+            if page.next_after is None:
+                return
+            after = page.next_after
+
+    def audit_page(
+        self,
+        query: Mapping[str, str | None] | None = None,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        newest_first: bool = False,
+        limit: int = 100,
+    ) -> AuditPage:
+        """Return one page of the audit trail.
+
+        Args:
+            query: As for `audit`.
+            after: Only events with a number above.
+            before: Only events with a number below.
+            newest_first: Begin at the end.
+            limit: At most this many.
+        """
+        asked = (query or {}).items()
+        given: dict[str, Any] = {name: value for name, value in asked if value is not None}
+        given |= {"after": after, "limit": limit, "newest_first": newest_first}
+        if before is not None:
+            given["before"] = before
+        return self._get("/v1/audit", AuditPage, params=given)
+
+    def audit_proof(self, number: int) -> bytes:
+        """Return the proof that an event is in the audit log.
+
+        Raises:
+            NotFoundError: No such event, or it is not there yet.
+        """
+        return self._call("GET", f"/v1/audit/{number}/proof")
+
     # --- jobs -----------------------------------------------------------------------------------
 
     def submit(self, manifest: JobManifest) -> JobAnswer:
@@ -295,12 +484,21 @@ class ManateeClient:
         """
         return self._get(f"/v1/jobs/{quote(job_id, safe='')}", JobAnswer)
 
+    def job_page(self, *, cursor: int | None = None, page_size: int = 50) -> JobPage:
+        """Return one page of the jobs the caller may know of, newest first.
+
+        Args:
+            cursor: The page before's `next_cursor`; None: the first page.
+            page_size: Most jobs on the page.
+        """
+        params = {"limit": page_size} | ({} if cursor is None else {"cursor": cursor})
+        return self._get("/v1/jobs", JobPage, params=params)
+
     def jobs(self, *, page_size: int = 50) -> Iterator[JobAnswer]:
         """Yield all jobs the caller may know of, newest first, page by page."""
         cursor: int | None = None
         while True:
-            params = {"limit": page_size} | ({} if cursor is None else {"cursor": cursor})
-            page = self._get("/v1/jobs", JobPage, params=params)
+            page = self.job_page(cursor=cursor, page_size=page_size)
             yield from page.jobs
             cursor = page.next_cursor
             if cursor is None:

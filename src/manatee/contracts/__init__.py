@@ -9,7 +9,7 @@ from manatee.contracts._arrow import arrow_schema, arrow_type, contract_digest, 
 from manatee.contracts._cells import Codes, code_type, decode, edges, encode, n_cells, n_values
 from manatee.contracts._check import check_contract
 from manatee.contracts._diff import Change, ContractDiff, diff_contracts
-from manatee.contracts._draft import draft_text
+from manatee.contracts._draft import draft_text, drafted_columns
 from manatee.contracts._evaluate import columns_of, derive, follows, kept
 from manatee.contracts._lines import Floats, from_line, show, to_line
 from manatee.contracts._model import (
@@ -54,6 +54,7 @@ __all__ = [
     "derive",
     "diff_contracts",
     "draft_text",
+    "drafted_columns",
     "edges",
     "encode",
     "follows",

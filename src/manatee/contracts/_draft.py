@@ -77,6 +77,16 @@ def draft_text(
     return (_ADVICE if unreviewed else "") + str(text)
 
 
+def drafted_columns(path: Path) -> list[tuple[str, str | None]]:
+    """Return a table's columns and the types that its file tells without a value being read.
+
+    Raises:
+        TableError: The file cannot be read.
+    """
+    schema = _open(path, values=False).schema
+    return [(field.name, _type(field.type).get("type")) for field in schema]
+
+
 def _take(answers: dict[str, Any], place: str) -> dict[str, Any]:
     members = [key for key in answers if key.rpartition(".")[0] == place]
     return {key.rpartition(".")[2]: answers.pop(key) for key in members}

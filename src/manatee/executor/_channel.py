@@ -37,14 +37,17 @@ from manatee.records import (
 TIMEOUT_SECONDS = 60.0
 """Longest silence of the host; a key broker behind it may be far away."""
 
+RELEASE_TIMEOUT_SECONDS = 400.0
+"""Longest silence while keys are asked for: the host waits until the service has recorded it."""
+
 _CHECK_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 R = TypeVar("R", bound=Record)
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("guest", timeout=TIMEOUT_SECONDS)
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__("guest", timeout=timeout)
         self._path = path
 
     def connect(self) -> None:
@@ -99,7 +102,8 @@ class GuestChannel:
 
     def _broker(self, broker_id: str, step: str, request: Record, kind: type[R]) -> R:
         path = f"/v1/brokers/{broker_id}/{step}"
-        status, body = self._call("POST", path, canonical_json(request))
+        timeout = RELEASE_TIMEOUT_SECONDS if step == "release" else TIMEOUT_SECONDS
+        status, body = self._call("POST", path, canonical_json(request), timeout=timeout)
         if status == http.client.OK:
             return self._read(body, kind, what=f"the key broker's {step}")
         raise self._refusal(broker_id, status, body)
@@ -135,9 +139,15 @@ class GuestChannel:
             raise GuestChannelError(f"the host's answer is no good: {error}") from error
 
     def _call(
-        self, method: str, path: str, body: bytes, *, media_type: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        *,
+        media_type: str = "application/json",
+        timeout: float = TIMEOUT_SECONDS,
     ) -> tuple[int, bytes]:
-        connection = _UnixConnection(self._path)
+        connection = _UnixConnection(self._path, timeout)
         try:
             connection.request(method, path, body=body, headers={"Content-Type": media_type})
             answer = connection.getresponse()

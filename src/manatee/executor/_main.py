@@ -33,6 +33,7 @@ from manatee.executor._protect import protect_memory, silence
 from manatee.executor._release import Leaving, leaving
 from manatee.executor._result import sign_run
 from manatee.executor._run import prepare, run_notebook
+from manatee.executor._twin_reports import check_noise, twin_reports
 from manatee.records import (
     BrokerSession,
     Cause,
@@ -42,7 +43,9 @@ from manatee.records import (
     GuestResult,
     Phase,
     ResultManifest,
+    TwinReport,
     digest_bytes,
+    recipients_of,
     to_base64,
 )
 from manatee.sealing import seal_outputs, unseal_to_arrow
@@ -99,6 +102,7 @@ class _Run:
         )
     )
     leaving: Leaving = field(default_factory=Leaving)
+    twin_reports: tuple[TwinReport, ...] = ()
 
 
 def main(arguments: list[str], waiting: Driver) -> int:
@@ -155,6 +159,7 @@ def _carry_out(
         # 4. the workspace is the submitted one, and its notebook can be run
         unpack(places.workspace_archive, places.workspace, expected=manifest.workspace_digest)
         submitted, parameters = _notebook(places, job)
+        check_noise(job)
         # 5. attest to each key broker and open its keys
         keys: dict[str, bytes] = {}
         if job.secure:
@@ -173,6 +178,8 @@ def _carry_out(
                 keys.pop(dataset.name) if job.secure else None,
                 places.table(dataset.name),
             )
+        # 6b. measure where the twins mislead, before any code of the researcher's has run
+        run.twin_reports = twin_reports(job, places)
         # 7. run the notebook in the kernel's sandbox
         driver_job = prepare(
             places,
@@ -201,7 +208,10 @@ def _carry_out(
     # 9. seal what may leave (sent in `_deliver`, once the statement is attested)
     progress.phase("sealing")
     if run.leaving.files:
-        run.leaving.sealed = seal_outputs(run.leaving.files, manifest.output_recipients)
+        recipients = manifest.output_recipients
+        if job.secure:
+            recipients = recipients_of(recipients, job.plan.output_policy)
+        run.leaving.sealed = seal_outputs(run.leaving.files, recipients)
         if len(run.leaving.sealed) > job.resources.output_bytes:
             raise TooLargeError("the sealed outputs are over the resource class's output size.")
 
@@ -284,4 +294,5 @@ def _result(job: Job, run: _Run) -> ResultManifest:
         if sealed
         else None,
         disclosure=run.leaving.disclosure(job.plan.manifest.output_policy_digest),
+        twin_reports=run.twin_reports,
     )

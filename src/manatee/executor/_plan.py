@@ -12,6 +12,8 @@ from manatee.records import (
     ResourceClass,
     canonical_json,
     check_manifest,
+    check_output_policy,
+    check_twin_report,
     dataset_version,
     digest_record,
     read_record,
@@ -55,12 +57,14 @@ def read_plan(path: Path) -> Job:
         raise ManifestError("the plan is not in canonical JSON.")
     manifest = plan.manifest
     check_manifest(manifest)
+    check_twin_report(manifest, plan.datasets)
     named = [(use.name, use.version) for use in manifest.datasets]
     given = [(dataset.name, dataset_version(dataset)) for dataset in plan.datasets]
     if sorted(named) != sorted(given):
         raise ManifestError("the plan's data sets are not the versions the manifest names.")
     if digest_record(plan.output_policy) != manifest.output_policy_digest:
         raise ManifestError("the plan's output policy is not the one the manifest names.")
+    check_output_policy(plan.output_policy)
     sealed = {dataset.wrapped_key is not None for dataset in plan.datasets}
     if sealed != {manifest.stage == "secure"}:
         raise ManifestError(

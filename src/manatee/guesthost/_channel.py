@@ -21,6 +21,7 @@ from manatee.errors import (
     TooLargeError,
     meaning,
 )
+from manatee.guesthost._key_requests import KeyRequestGate
 from manatee.guesthost._relay import MAX_RELAYED_BYTES, BrokerRelay
 from manatee.records import (
     Evidence,
@@ -63,6 +64,7 @@ class GuestChannel:
         self._spec = spec
         self._device = device
         self._relay = BrokerRelay(spec.broker_urls)
+        self._keys = KeyRequestGate(folder, self._relay, frozenset(spec.broker_urls))
         self._lock = threading.Lock()
         self._events = 0
         self._last_seq = -1
@@ -96,10 +98,11 @@ class GuestChannel:
             self._folder.append_event(event)
 
     def relay(self, broker_id: str, action: str, body: bytes) -> tuple[int, str, bytes]:
-        """Pass a request to a broker; a wish for keys is recorded before it goes out."""
+        """Pass a request to a broker; one for keys waits until the service has recorded it."""
         if action == "release":
-            self._folder.note_key_request()
-        answer = self._relay.post(broker_id, action, body)
+            answer = self._keys.release(broker_id, body)
+        else:
+            answer = self._relay.post(broker_id, action, body)
         return answer.status, answer.media_type, answer.body
 
     def outputs(self, chunks: Callable[[int], bytes], length: int) -> None:

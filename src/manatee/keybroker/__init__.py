@@ -6,6 +6,7 @@ privacy budget is kept.
 
 from manatee.keybroker._broker import CHALLENGE_SECONDS, BrokerKeys, KeyBroker
 from manatee.keybroker._budget import Budget, NoBudget
+from manatee.keybroker._budget_file import use_ledger
 from manatee.keybroker._decision_log import DecisionLog
 from manatee.keybroker._folder import (
     create_broker,
@@ -40,6 +41,7 @@ __all__ = [
     "open_broker",
     "read_broker_keys",
     "trust_policy_key",
+    "use_ledger",
     "write_policy",
     "write_private",
 ]

@@ -271,7 +271,7 @@ class KeyBroker:
         with self._granting:
             # again, with what other jobs used meanwhile; nobody else counts or reserves now
             decided = decide(rules.policy, facts())
-            self._budget.reserve(request.job_digest, datasets)
+            self._budget.reserve(request.job_digest, datasets, twin_report=manifest.twin_report)
             try:
                 logged = self._store.grant(
                     request.job_digest,

@@ -13,6 +13,7 @@ from manatee.custody import KeyCustody, KeySettings, create_custody, open_custod
 from manatee.errors import ConflictError, SettingsError
 from manatee.keybroker._broker import BrokerKeys, KeyBroker, Log
 from manatee.keybroker._budget import Budget
+from manatee.keybroker._budget_file import open_budget
 from manatee.keybroker._decision_log import DecisionLog
 from manatee.keybroker._rules import TRUST, FolderRules, PolicyTrust
 from manatee.keybroker._store import BrokerStore
@@ -129,7 +130,7 @@ def open_broker(
         log: Takes events.
         insecure_settings: Those this broker is started with.
         endorsements: The collateral at hand.
-        budget: Accounts for privacy budgets.
+        budget: Accounts for privacy budgets; None takes what `use_ledger` said.
 
     Raises:
         SettingsError: Its custody, policy, policy key or reference values are missing.
@@ -149,5 +150,5 @@ def open_broker(
         log=log,
         insecure_settings=insecure_settings,
         endorsements=endorsements,
-        budget=budget,
+        budget=budget or open_budget(folder),
     )

@@ -14,7 +14,8 @@ class LedgerBudget:
     """Reserves at the grant of a key and commits at its release: `Budget` over a ledger.
 
     A price bounds how many jobs a data set sees; it says nothing about what a job's outputs tell.
-    A data set without a price costs nothing here.
+    What a twin report costs stands in the data set's manifest, and is exact. A data set without a
+    price costs nothing here but its reports.
     """
 
     def __init__(self, ledger: BudgetLedger, prices: Mapping[str, Fraction]) -> None:
@@ -31,7 +32,9 @@ class LedgerBudget:
                 found[dataset.name] = int(self._ledger.spent(name).epsilon_left * 1_000_000)
         return found
 
-    def reserve(self, job_digest: str, datasets: tuple[DatasetManifest, ...]) -> None:
+    def reserve(
+        self, job_digest: str, datasets: tuple[DatasetManifest, ...], *, twin_report: bool
+    ) -> None:
         """Set aside what this job may cost: for every data set, or for none.
 
         Raises:
@@ -39,11 +42,13 @@ class LedgerBudget:
         """
         names = dict.fromkeys(self._account(dataset.name) for dataset in datasets)
         accounts = sorted(name for name in names if name is not None)
+        reported = [dataset for dataset in datasets if twin_report and dataset.comparison]
         try:
             charges = [
                 Charge(name, self._ledger.spent(name).limit.unit, self._prices[name], "a job")
                 for name in accounts
             ]
+            charges += [self._report(dataset) for dataset in reported]
             if charges:
                 self._ledger.reserve(self._run(job_digest), charges)
         except (BudgetError, ConflictError) as error:
@@ -60,6 +65,23 @@ class LedgerBudget:
         """Give back what was set aside: no key was granted. Idempotent; never undoes `commit`."""
         if self._ledger.state(self._run(job_digest)) is not None:
             self._ledger.release(self._run(job_digest))
+
+    def _report(self, dataset: DatasetManifest) -> Charge:
+        """Return what a twin report on one data set costs.
+
+        Raises:
+            BudgetError: The data set has no account.
+        """
+        order = dataset.comparison
+        names = (dataset.name, dataset.name.rpartition(".")[0])
+        known = self._ledger.datasets()
+        limited = [name for name in names if name in known]
+        if order is None or not limited:
+            raise BudgetError(
+                f"the data set {dataset.name!r} has no privacy budget.",
+                hint=f"Set one: manatee budget limit {dataset.name} --epsilon E --delta D",
+            )
+        return Charge(limited[0], order.unit, Fraction(order.rho), "a twin report")
 
     def _run(self, job_digest: str) -> str:
         return f"job {job_digest}"

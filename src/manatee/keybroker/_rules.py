@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from manatee._clock import Clock
+from manatee._clock import Clock, timestamp
 from manatee.attestation import ReferenceValues
 from manatee.errors import SettingsError, StoreError
 from manatee.keybroker._store import BrokerStore
@@ -33,6 +33,8 @@ from manatee.records._base import Name
 RULES = "rules.json"
 LOCK = "rules.lock"
 TRUST = "policy-trust.json"
+RULES_TAKEN = "rules-taken"
+"""Outcome of the log's entries that say which policy and reference values hold from then on."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,8 @@ def install_policy(
     store = BrokerStore(folder / "broker.db")
     try:
         with _change(folder, fcntl.LOCK_EX):
-            version = _taken(read_policy_trust(folder), policy, store, clock).document.version
+            trust = read_policy_trust(folder)
+            version = _taken(trust, policy, reference_values, store, clock).document.version
             write_policy(folder, policy, reference_values)
         return version
     finally:
@@ -143,17 +146,38 @@ def read_policy_trust(folder: Path) -> PolicyTrust:
 
 
 def _taken(
-    trust: PolicyTrust, policy: SignedPolicy, store: BrokerStore, clock: Clock
+    trust: PolicyTrust,
+    policy: SignedPolicy,
+    reference_values: ReferenceValues,
+    store: BrokerStore,
+    clock: Clock,
 ) -> VerifiedPolicy:
-    """Verify a policy and remember it: from now on the broker takes no older one."""
+    """Verify a policy and remember it: from now on the broker takes no older one.
+
+    That other rules are in force goes into the decision log, before anything is decided by them.
+    """
+    at = clock()
     verified = verify_policy(
         policy,
         provider=trust.provider,
         trusted_key=unbase64(trust.policy_key),
-        at=clock(),
+        at=at,
         last_version=store.policy_version(),
     )
-    store.take_policy(verified.document.version, digest_record(verified.document))
+    entry: dict[str, object] = {
+        "at": timestamp(at),
+        "outcome": RULES_TAKEN,
+        "provider": trust.provider,
+        "policy_version": verified.document.version,
+        "policy_sha256": digest_record(verified.document),
+        "reference_values_sha256": digest_record(reference_values),
+    }
+    store.take_policy(
+        verified.document.version,
+        digest_record(verified.document),
+        rules=digest_record([entry["policy_sha256"], entry["reference_values_sha256"]]),
+        entry=canonical_json(entry),
+    )
     return verified
 
 
@@ -188,7 +212,9 @@ class FolderRules:
             with _change(self._folder, fcntl.LOCK_SH):
                 data = self._bytes()
                 given = read_record(data, _RulesFile, what=RULES)
-                policy = _taken(self._trust, given.policy, self._store, self._clock)
+                policy = _taken(
+                    self._trust, given.policy, given.reference_values, self._store, self._clock
+                )
             self._rules, self._read = Rules(policy, given.reference_values), data
             return self._rules
 

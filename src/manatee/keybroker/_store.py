@@ -28,6 +28,8 @@ CREATE TABLE IF NOT EXISTS grants (
   researcher TEXT NOT NULL, PRIMARY KEY (job_digest, dataset_version));
 CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS policies (version INTEGER PRIMARY KEY, digest TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS rules_in_force (
+  one INTEGER PRIMARY KEY CHECK (one = 1), digest TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS decisions (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL, digest TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS reasons (seq INTEGER PRIMARY KEY, reasons TEXT NOT NULL);
@@ -138,8 +140,15 @@ class BrokerStore:
         with self._transaction() as connection:
             return int(self._mark(connection, "policy", 0.0))
 
-    def take_policy(self, version: int, digest: str) -> None:
+    def take_policy(self, version: int, digest: str, *, rules: str, entry: bytes) -> None:
         """Remember a verified policy: its version, and the one document that bears it.
+
+        Args:
+            version: Of the policy.
+            digest: Of its document.
+            rules: Digest of policy and reference values together.
+            entry: Put into the decision log, in the same transaction, if other rules were in
+                force before.
 
         Raises:
             AuthorizationError: A higher version was taken, or another document of this one.
@@ -161,6 +170,10 @@ class BrokerStore:
                     hint="Every edit needs a higher version.",
                 )
             self._mark(connection, "policy", float(version))
+            earlier = connection.execute("SELECT digest FROM rules_in_force").fetchone()
+            if earlier != (rules,):
+                self._append(connection, entry)
+                connection.execute("INSERT OR REPLACE INTO rules_in_force VALUES (1, ?)", (rules,))
 
     @staticmethod
     def _mark(connection: sqlite3.Connection, name: str, value: float) -> float:

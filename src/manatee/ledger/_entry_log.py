@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from pathlib import Path
 
 from manatee._clock import monotonic
+from manatee.errors import ConflictError
 from manatee.ledger._hashing import leaf_hash
 from manatee.ledger._ledger import CHECKPOINT, Ledger, create_log
 from manatee.ledger._log_proof import LogTrust
@@ -46,7 +48,8 @@ class EntryLog:
         self._known: dict[bytes, int] = {}
         self._read = 0
         if not (folder / CHECKPOINT).exists():
-            create_log(folder, signer)
+            with contextlib.suppress(ConflictError):  # another process started it meanwhile
+                create_log(folder, signer, wait=True)
 
     def trust(self) -> LogTrust:
         """Return what a reader needs to believe this log; it names no witness."""

@@ -25,15 +25,20 @@ CHECKPOINT = "checkpoint"
 MAX_BATCH = 1 << 20
 
 
-def create_log(folder: Path, signer: NoteSigner) -> SignedCheckpoint:
+def create_log(folder: Path, signer: NoteSigner, *, wait: bool = False) -> SignedCheckpoint:
     """Start an empty log whose origin is the signer's name.
+
+    Args:
+        folder: Where.
+        signer: Its key.
+        wait: Wait for another process that is about it, instead of refusing.
 
     Raises:
         ConflictError: The folder holds a log.
         StoreError: It cannot be written.
     """
     files = LogFolder(folder)
-    with files.only_writer():
+    with files.only_writer(wait=wait):
         if files.exists(CHECKPOINT):
             raise ConflictError(f"{folder} holds a log already.")
         signed = sign_checkpoint(Checkpoint(signer.name, 0, EMPTY_ROOT), signer)

@@ -88,7 +88,7 @@ def check_address(url: str) -> tuple[SplitResult, str, int | None]:
 
 
 def _too_late(url: str, seconds: float) -> ServiceUnreachableError:
-    return ServiceUnreachableError(f"{url} did not answer within {seconds:g} seconds.")
+    return ServiceUnreachableError(f"{url} did not answer within {seconds:.2g} seconds.")
 
 
 @contextmanager

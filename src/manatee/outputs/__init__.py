@@ -10,7 +10,7 @@ hidden in the pixels of an image, and aggregates over very few people.
 
 from manatee.outputs._check import CHECK_NAMES, check_outputs, passed
 from manatee.outputs._clean import clean_notebook, drop_html, strip_errors
-from manatee.outputs._policy import DEFAULT_POLICY
+from manatee.outputs._policy import DEFAULT_POLICY, output_policy
 from manatee.outputs._rows import MAX_UNIQUE_VALUES
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "check_outputs",
     "clean_notebook",
     "drop_html",
+    "output_policy",
     "passed",
     "strip_errors",
 ]

@@ -1,6 +1,8 @@
 """The output policy a provider starts from."""
 
-from manatee.records import OutputPolicy
+import msgspec
+
+from manatee.records import OutputPolicy, check_output_policy
 
 DEFAULT_POLICY = OutputPolicy(
     name="standard",
@@ -14,3 +16,21 @@ DEFAULT_POLICY = OutputPolicy(
 )
 """Text, PNG and JSON may leave, at once, when all checks pass. HTML may not: it is active, and a
 table's HTML repeats its text (`drop_html` removes it where the text is there)."""
+
+
+def output_policy(reviewers: tuple[str, ...]) -> OutputPolicy:
+    """Return the default rules, with people who decide if there are any.
+
+    Args:
+        reviewers: age recipients of the output reviewers; none: checked outputs leave at once.
+
+    Raises:
+        ManifestError: Not recipients, or one twice.
+    """
+    if not reviewers:
+        return DEFAULT_POLICY
+    policy = msgspec.structs.replace(
+        DEFAULT_POLICY, name="reviewed", release="reviewer", reviewers=reviewers
+    )
+    check_output_policy(policy)
+    return policy

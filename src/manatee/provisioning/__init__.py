@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 from manatee.errors import ProvisioningError
 
 if TYPE_CHECKING:
+    from manatee.provisioning._comparison import comparison_order
     from manatee.provisioning._insurance import (
         insurance_contract,
         insurance_contract_text,
+        insurance_spec_text,
         insured_persons,
     )
     from manatee.provisioning.runs._one_call import Twin, make_twin
@@ -26,9 +28,11 @@ if TYPE_CHECKING:
 _HOMES = {
     "PrivacyStatement": "runs._statement",
     "Twin": "runs._one_call",
+    "comparison_order": "_comparison",
     "in_words": "runs._statement",
     "insurance_contract": "_insurance",
     "insurance_contract_text": "_insurance",
+    "insurance_spec_text": "_insurance",
     "insured_persons": "_insurance",
     "make_twin": "runs._one_call",
     "read_table": "runs._read_table",
@@ -37,9 +41,11 @@ _HOMES = {
 __all__ = [
     "PrivacyStatement",
     "Twin",
+    "comparison_order",
     "in_words",
     "insurance_contract",
     "insurance_contract_text",
+    "insurance_spec_text",
     "insured_persons",
     "make_twin",
     "read_table",

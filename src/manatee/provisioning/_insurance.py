@@ -35,6 +35,11 @@ def insurance_contract_text() -> str:
     return files("manatee.provisioning").joinpath("insurance.yaml").read_text()
 
 
+def insurance_spec_text() -> str:
+    """Return the specification of its twin, for predicting charges, as it is written."""
+    return files("manatee.provisioning").joinpath("insurance-spec.yaml").read_text()
+
+
 def insured_persons(n_records: int = 1338, *, seed: int) -> pa.Table:
     """Generate insured persons who do not exist.
 

@@ -9,10 +9,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 
 from manatee._clock import Clock
 from manatee.backends import Backend, GuestState, Handle
-from manatee.errors import BackendError, InputError, LedgerError, ManateeError, StoreError
+from manatee.errors import (
+    BackendError,
+    InputError,
+    LedgerError,
+    ManateeError,
+    StoreError,
+)
 from manatee.jobs import TERMINAL_STATES, JobState
 from manatee.ledger import EntryLog
 from manatee.policy import count_approvers
@@ -51,7 +58,9 @@ def view_of(job: Job) -> JobView:
         planned=job.guest_name is not None,
         launched=job.handle is not None,
         key_requested=job.key_requested,
+        keys=job.keys,
         result=result,
+        halt=job.halt,
     )
 
 
@@ -64,7 +73,7 @@ class Hands:
         store: Store,
         backends: Mapping[str, Backend],
         inputs: InputsFolder,
-        runtimes: frozenset[str],
+        runtimes: Mapping[str, Path],
         clock: Clock,
         owner: str,
         max_jobs_in_flight: int,
@@ -97,8 +106,12 @@ class Hands:
         backend, handle = self._backend(job), self._handle(job)
         if job.state in (JobState.FAILING, JobState.CANCELLING, JobState.AWAITING_RELEASE):
             status = backend.status(handle)
+            gone = status.state is GuestState.LOST  # only then does `step` ask what was decided
             return job, Observed(
-                guest=status.state, cause=status.cause, released=self._released(job)
+                guest=status.state,
+                cause=status.cause,
+                keys=status.keys,
+                released=self._released(job) if gone else None,
             )
         # status first: events that come before an observed end are then surely all there
         status = backend.status(handle)
@@ -108,12 +121,15 @@ class Hands:
         return job, Observed(
             guest=status.state,
             cause=status.cause,
-            key_requested=status.key_requested,
+            keys=status.keys,
+            allowed=status.allowed,
             phase=job.phase,
         )
 
     def _approved(self, job: Job, at: datetime) -> bool:
         approvals = self._store.decisions.approvals(job.id)
+        project = self._store.projects.get(job.manifest.project).project
+        needed = {party.organisation: party.approvals_needed for party in project.parties}
         return bool(job.providers) and all(
             count_approvers(
                 approvals,
@@ -122,6 +138,7 @@ class Hands:
                 trusted_keys=self._store.accounts.approval_keys(provider),
                 at=at,
             )
+            >= max(1, needed.get(provider, 1))
             for provider in job.providers
         )
 
@@ -202,11 +219,23 @@ class Hands:
                 self._after_step("after clean_up")
             self._inputs.remove(job)
             self._log_run(job)
-        message = ""
+        message, reason_code = "", None
+        if after is JobState.CANCELLING and job.halt is not None:
+            reason_code, message = f"project-{job.halt}", f"its project was {job.halt}."
         if after is JobState.REJECTED:
             refused = [r for r in self._store.decisions.reviews(job.id) if not r.approved]
             message = refused[0].reason if refused else ""
-        return self._write(job, after, JobUpdate(cause=cause, message=message or None))
+        released = None
+        if after is JobState.RELEASED:
+            reviews = self._store.decisions.reviews(job.id)
+            released = next((r.outputs_digest for r in reviews if r.outputs_digest), None)
+        update = JobUpdate(
+            cause=cause,
+            reason_code=reason_code,
+            message=message or None,
+            released_digest=released,
+        )
+        return self._write(job, after, update)
 
     def _log_run(self, job: Job) -> None:
         """Put the run into the log of runs, before its job ends.
@@ -252,14 +281,37 @@ class Hands:
         plan = self._backend(job).plan(self._inputs.inputs(job))
         if plan.guest_name != job.guest_name:
             raise BackendError("the guest's name is not the one stored before its launch.")
+        self._after_step("before launch")
+        # A backend forgets a guest once it is cleaned up. Whoever slept for longer than its lease
+        # must not start one again that others have seen come and go. Should it fall asleep on the
+        # next line, the key broker refuses that guest a second key, and the sweep removes it.
+        self._store.leases.require(self._owner, job)
         handle = self._backend(job).launch(plan)
         self._after_step("after launch")
         return self._write(
             job, JobState.LAUNCHING, JobUpdate(handle=canonical_json(handle).decode())
         )
 
-    def _note_key(self, job: Job) -> Job:
-        return self._write(job, job.state, JobUpdate(key_requested=True))
+    def _note_keys(self, job: Job) -> Job:
+        """Record requests and answers. Refused in a project that is stopped: nothing is allowed."""
+        seen = self._backend(job).status(self._handle(job)).keys
+        noted = {request.broker_id: request for request in job.keys}
+        for request in seen:
+            if request.broker_id not in noted or noted[request.broker_id].answer is None:
+                noted[request.broker_id] = request
+        keys = tuple(noted[broker_id] for broker_id in sorted(noted))
+        if keys == job.keys:
+            return job  # the guest could not be asked just now
+        return self._write(job, job.state, JobUpdate(keys=keys))
+
+    def _allow_keys(self, job: Job) -> Job:
+        # a stop since the request was recorded has changed the job: nothing is allowed after it
+        self._store.leases.require(self._owner, job)
+        for request in job.keys:
+            if request.answer is None:
+                self._backend(job).allow_keys(self._handle(job), request.broker_id)
+        self._after_step("after allow_keys")
+        return job
 
     def _collect(self, job: Job) -> Job:
         collected = self._backend(job).collect(self._handle(job))
@@ -313,7 +365,8 @@ _ACTIONS: dict[str, Callable[[Hands, Job], Job]] = {
     "build": Hands._build,  # noqa: SLF001
     "intend": Hands._intend,  # noqa: SLF001
     "launch": Hands._launch,  # noqa: SLF001
-    "note_key": Hands._note_key,  # noqa: SLF001
+    "note_keys": Hands._note_keys,  # noqa: SLF001
+    "allow_keys": Hands._allow_keys,  # noqa: SLF001
     "collect": Hands._collect,  # noqa: SLF001
     "cancel": Hands._cancel,  # noqa: SLF001
     "clean_up": Hands._clean_up,  # noqa: SLF001

@@ -73,6 +73,7 @@ class Reconciler:
         owner: str,
         lease_seconds: float = 10.0,
         poll_seconds: float = 0.05,
+        sweep_seconds: float = SWEEP_SECONDS,
         max_jobs_in_flight: int = 2,
         workers: int = 4,
         run_log: EntryLog | None = None,
@@ -89,6 +90,7 @@ class Reconciler:
             owner: An id no other running reconciler has.
             lease_seconds: How long a job stays this reconciler's without renewing.
             poll_seconds: Pause between two looks at a running guest or an idle queue.
+            sweep_seconds: Pause between two looks for guests that no job claims.
             max_jobs_in_flight: Jobs between building and output check, in the whole installation.
             workers: Jobs worked on at one time; a slow one does not hold up the others.
             run_log: Every run that left a statement is in it before its job ends; None: there is
@@ -100,6 +102,7 @@ class Reconciler:
         self._owner = owner
         self._lease_seconds = lease_seconds
         self._poll_seconds = poll_seconds
+        self._sweep_seconds = sweep_seconds
         self._max_jobs_in_flight = max_jobs_in_flight
         self._max_held = max_jobs_in_flight + 4 * workers
         self._workers = workers
@@ -107,7 +110,7 @@ class Reconciler:
             store=store,
             backends=backends,
             inputs=InputsFolder(store, folder, runtimes),
-            runtimes=frozenset(runtimes),
+            runtimes=runtimes,
             clock=clock,
             owner=owner,
             max_jobs_in_flight=max_jobs_in_flight,
@@ -143,7 +146,7 @@ class Reconciler:
     def run(self) -> None:
         """Run until `stop` is called from another thread or a signal handler."""
         with ThreadPoolExecutor(self._workers, thread_name_prefix="reconciler") as pool:
-            renew_at = sweep_at = 0.0
+            renew_at = claim_at = sweep_at = 0.0
             while not self._stopping.is_set():
                 seen = self._store.changes.count
                 now = monotonic()
@@ -151,9 +154,12 @@ class Reconciler:
                     if now >= renew_at:
                         self._renew()
                         renew_at = now + self._lease_seconds / 3
-                    self._claim()
+                    if now >= claim_at:
+                        self._claim()
+                        # every step of every job wakes this loop: not each may ask the database
+                        claim_at = monotonic() + self._poll_seconds / 2
                     if now >= sweep_at:
-                        sweep_at = now + SWEEP_SECONDS
+                        sweep_at = now + self._sweep_seconds
                         pool.submit(self._guarded_sweep)
                 except StoreError as error:
                     _log.error("the store failed: %s", error.code)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Literal, assert_never
 
 from manatee.backends import GuestState
-from manatee.jobs import JobState
-from manatee.records import Cause, Phase
+from manatee.jobs import TERMINAL_STATES, JobState
+from manatee.records import Cause, KeyRequest, Phase
+from manatee.store import Halt
 
 MAX_ATTEMPTS = 3
 """Attempts of one job; only attempts lost before any key was asked for are repeated."""
@@ -34,7 +35,9 @@ class JobView:
     Attributes:
         planned: A guest name is stored: a guest may exist.
         launched: A handle is stored: a guest did exist.
+        keys: The requests for keys that are recorded.
         result: Set once the guest's result is in the store.
+        halt: Its project was stopped, or has ended.
     """
 
     state: JobState
@@ -42,7 +45,9 @@ class JobView:
     planned: bool = False
     launched: bool = False
     key_requested: bool = False
+    keys: tuple[KeyRequest, ...] = ()
     result: ResultView | None = None
+    halt: Halt | None = None
 
 
 @dataclass(frozen=True)
@@ -51,13 +56,16 @@ class Observed:
 
     Attributes:
         guest: None if the job has no guest to look at.
-        approved: Every provider approved this job digest.
+        keys: Which brokers the guest asked for keys, and what came back.
+        allowed: The brokers to which its requests may go out.
+        approved: Every provider approved this job digest, as often as the project asks.
         released: What output policy and reviews say: True releases, False rejects, None waits.
     """
 
     guest: GuestState | None = None
     cause: Cause | None = None
-    key_requested: bool = False
+    keys: tuple[KeyRequest, ...] = ()
+    allowed: frozenset[str] = frozenset()
     phase: Phase | None = None
     approved: bool = False
     released: bool | None = None
@@ -84,7 +92,8 @@ class Do:
 
     Attributes:
         what: `check` the manifest; `build` the guest's inputs; `intend` a launch by storing the
-            guest's name; `launch`; `note_key` that a key was asked for; `collect` the result;
+            guest's name; `launch`; `note_keys` that were asked for or answered;
+            `allow_keys` that are noted to be asked for; `collect` the result;
             `cancel` the guest; `clean_up` after it; `retry` with a new attempt.
     """
 
@@ -93,7 +102,8 @@ class Do:
         "build",
         "intend",
         "launch",
-        "note_key",
+        "note_keys",
+        "allow_keys",
         "collect",
         "cancel",
         "clean_up",
@@ -103,6 +113,7 @@ class Do:
 
 Action = Wait | Move | Do
 
+_ENDING = TERMINAL_STATES | {JobState.FAILING, JobState.CANCELLING}
 _WORKING = (JobState.LAUNCHING, JobState.ATTESTING, JobState.RUNNING, JobState.OUTPUT_CHECK)
 _NEXT = dict(zip(_WORKING, (*_WORKING[1:], JobState.AWAITING_RELEASE), strict=True))
 _PHASE_STATES: dict[Phase, JobState] = {
@@ -117,6 +128,10 @@ _PHASE_STATES: dict[Phase, JobState] = {
 
 def step(job: JobView, observed: Observed) -> Action:
     """Return the one next action."""
+    if job.halt is not None and job.state not in _ENDING:
+        # what ran in time may still be released after the end, not after a stop
+        if job.halt == "stopped" or job.state is not JobState.AWAITING_RELEASE:
+            return Move(JobState.CANCELLING, Cause.CANCELLED)
     match job.state:
         case JobState.CREATED:
             return Move(JobState.CHECKING)
@@ -149,8 +164,11 @@ def step(job: JobView, observed: Observed) -> Action:
 def _follow_guest(job: JobView, observed: Observed) -> Action:
     if observed.guest is None or observed.guest is GuestState.UNKNOWN:
         return Wait()
-    if observed.key_requested and not job.key_requested:
-        return Do("note_key")
+    if _news_of_keys(job, observed):
+        return Do("note_keys")
+    waiting = {request.broker_id for request in job.keys if request.answer is None}
+    if not observed.guest.ended and waiting - observed.allowed:
+        return Do("allow_keys")
     if job.result is not None:
         return _after_result(job, job.result)
     match observed.guest:
@@ -170,6 +188,16 @@ def _follow_guest(job: JobView, observed: Observed) -> Action:
             return _lost(job)
         case _:
             assert_never(observed.guest)
+
+
+def _news_of_keys(job: JobView, observed: Observed) -> bool:
+    """Whether the guest asked a broker, or one answered, and it is not recorded yet."""
+    noted = {request.broker_id: request for request in job.keys}
+    return any(
+        request.broker_id not in noted
+        or (request.answer is not None and noted[request.broker_id].answer is None)
+        for request in observed.keys
+    )
 
 
 def _after_result(job: JobView, result: ResultView) -> Action:
@@ -202,6 +230,8 @@ def _release(observed: Observed) -> Action:
 def _end(job: JobView, observed: Observed, terminal: JobState) -> Action:
     if not job.planned:
         return Move(terminal)
+    if _news_of_keys(job, observed) and observed.guest is not GuestState.UNKNOWN:
+        return Do("note_keys")  # the guest's folder goes with the guest
     match observed.guest:
         case None | GuestState.UNKNOWN:
             return Wait()

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from manatee.records._base import Base64, Count, Name, Record, RelativePath
+from manatee.records._comparison import TwinComparison
 from manatee.records._digests import Digest, DigestText, digest_record, length_prefixed
 
 DATA_KEY_BYTES = 32
@@ -49,6 +50,8 @@ class DatasetManifest(Record, frozen=True, kw_only=True):
     contract_digest: DigestText
     files: Annotated[tuple[FileEntry, ...], msgspec.Meta(min_length=1, max_length=10_000)]
     wrapped_key: WrappedKey | None = None
+    comparison: TwinComparison | None = None
+    """What a run may measure of the table for a comparison with its twin; None allows nothing."""
 
 
 def dataset_version(manifest: DatasetManifest) -> Digest:

@@ -1,11 +1,13 @@
 """What a job is, by digest, and who agreed to it."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
 
 from manatee.errors import ManifestError
 from manatee.records._base import Base64, Moment, Name, Record, RelativePath, Scalar, Text
+from manatee.records._datasets import DatasetManifest
 from manatee.records._digests import DigestText
 
 Stage = Literal["rehearsal", "secure"]
@@ -45,14 +47,16 @@ class JobManifest(Record, frozen=True, kw_only=True):
     """age recipients (`age1…`) to whom the checked outputs are sealed inside the guest."""
     resource_class: Name
     backend_kind: Name
+    twin_report: bool = False
+    """Asks for a report of where the twins misled, which costs privacy budget."""
 
 
 def check_manifest(manifest: JobManifest) -> None:
     """Check what types cannot say.
 
     Raises:
-        ManifestError: A data set, output or recipient stands twice, the notebook is not one, or a
-            recipient is not an age recipient.
+        ManifestError: A data set, output or recipient stands twice, the notebook is not one, a
+            recipient is not an age recipient, or a rehearsal asks for a twin report.
     """
     names = [use.name for use in manifest.datasets]
     for what, values in (
@@ -64,9 +68,24 @@ def check_manifest(manifest: JobManifest) -> None:
             raise ManifestError(f"manifest names the same {what} twice.")
     if not manifest.entry_notebook.endswith(".ipynb"):
         raise ManifestError("entry_notebook must end in .ipynb.")
+    if manifest.twin_report and manifest.stage != "secure":
+        raise ManifestError("only a secure run reports where a twin misled.")
     for recipient in manifest.output_recipients:
         if not recipient.startswith("age1"):
             raise ManifestError("output_recipients must be age recipients (age1…).")
+
+
+def check_twin_report(manifest: JobManifest, datasets: Sequence[DatasetManifest]) -> None:
+    """Check that somebody allows the report a job asks for.
+
+    Raises:
+        ManifestError: It asks for one, and no provider allows it.
+    """
+    if manifest.twin_report and all(dataset.comparison is None for dataset in datasets):
+        raise ManifestError(
+            "no provider of these data sets allows a report of where the twin misled.",
+            hint="Submit without it.",
+        )
 
 
 class ApprovalStatement(Record, frozen=True, kw_only=True):

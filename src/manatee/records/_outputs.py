@@ -5,7 +5,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from manatee.errors import ManifestError
 from manatee.records._base import Count, Name, Record, RelativePath
+from manatee.records._comparison import TwinReport
 from manatee.records._datasets import FileEntry
 from manatee.records._digests import DigestText
 
@@ -26,6 +28,31 @@ class OutputPolicy(Record, frozen=True, kw_only=True):
     """A line that shares log2(n_records) + this many bits with one private row is that row."""
     release: Literal["automatic", "reviewer"]
     """`automatic`: checked outputs leave at once. `reviewer`: a person of the provider decides."""
+    reviewers: Annotated[tuple[str, ...], msgspec.Meta(max_length=16)] = ()
+    """age recipients (`age1…`) of those who decide. With `reviewer` the guest seals the outputs to
+    them and not to the researcher, for whom one of them seals them again."""
+
+
+def check_output_policy(policy: OutputPolicy) -> None:
+    """Check what types cannot say.
+
+    Raises:
+        ManifestError: Somebody is to decide and nobody can, or the other way round; a reviewer is
+            no age recipient or stands twice.
+    """
+    if (policy.release == "reviewer") != bool(policy.reviewers):
+        raise ManifestError(
+            "an output policy names reviewers if and only if its release is 'reviewer'."
+        )
+    if len(set(policy.reviewers)) != len(policy.reviewers):
+        raise ManifestError("the output policy names the same reviewer twice.")
+    if not all(item.startswith("age1") for item in policy.reviewers):
+        raise ManifestError("reviewers must be age recipients (age1…).")
+
+
+def recipients_of(manifest_recipients: tuple[str, ...], policy: OutputPolicy) -> tuple[str, ...]:
+    """Return to whom the guest of a secure run seals its outputs."""
+    return policy.reviewers if policy.release == "reviewer" else manifest_recipients
 
 
 class Cause(Enum):
@@ -99,6 +126,8 @@ class ResultManifest(Record, frozen=True, kw_only=True):
     sealed_outputs: FileEntry | None
     """The same, as one age file; None where nothing may leave."""
     disclosure: DisclosureRecord
+    twin_reports: Annotated[tuple[TwinReport, ...], msgspec.Meta(max_length=32)] = ()
+    """What was measured of the real tables; empty unless the manifest asks for it."""
 
 
 class OutputFile(Record, frozen=True, kw_only=True):

@@ -10,9 +10,8 @@ from manatee.records._digests import DigestText
 from manatee.records._forms import form
 from manatee.records._guest import GuestEvent
 from manatee.records._jobs import JobManifest
+from manatee.records._organisations import Membership, Role
 from manatee.records._outputs import Cause, ExitStatus, OutputPolicy
-
-Role = Literal["researcher", "data_provider", "operator", "auditor"]
 
 Url = Annotated[str, form(r"^https?://[!-~]{1,500}\Z", "an http or https URL in printable ASCII")]
 """Base URL of a service, printable ASCII."""
@@ -33,10 +32,11 @@ class Problem(Record, frozen=True, kw_only=True):
 
 
 class Caller(Record, frozen=True, kw_only=True):
-    """Who a token belongs to."""
+    """Who a token belongs to. `roles` are those of all memberships, sorted."""
 
     name: Name
     roles: tuple[Role, ...]
+    memberships: tuple[Membership, ...] = ()
     expires_at: Moment
 
 
@@ -114,7 +114,12 @@ class Rejection(Record, frozen=True, kw_only=True):
 
 
 class Review(Record, frozen=True, kw_only=True):
-    """A provider's decision on the outputs of a run."""
+    """A provider's decision on the outputs of a run.
+
+    With a yes, `outputs_digest` is that of the same outputs as the reviewer has sealed them for the
+    job's recipients and uploaded them; None where the run left none.
+    """
 
     decision: Literal["approve", "reject"]
     reason: Text
+    outputs_digest: DigestText | None = None

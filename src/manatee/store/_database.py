@@ -1,8 +1,7 @@
-"""Connections and transactions: the one place where SQLAlchemy's errors become ours.
+"""Transactions: the one place where SQLAlchemy's errors become ours.
 
-SQLite runs in WAL mode with `synchronous=FULL`: what was committed survives a power cut. Writers
-begin with BEGIN IMMEDIATE, so that two of them wait instead of failing half-way. All SQL that only
-SQLite understands is in this module.
+What was committed survives a power cut. A database that the service may use has the schema of its
+release; a new one gets it, another one is refused until `manatee admin migrate` has been there.
 """
 
 from __future__ import annotations
@@ -10,71 +9,49 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, create_engine, event, inspect, select
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from manatee.errors import StoreError
-from manatee.store._schema import SCHEMA_VERSION, Base, SchemaRow
+from manatee.store._engines import Engines
+from manatee.store._migrate import is_empty, require_current, upgrade
 
-BUSY_SECONDS = 30
-"""How long a writer waits for another process's transaction."""
-
-_WRITES = "manatee_writes"
-
-
-def _configure(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # the driver must not begin transactions of its own
-    cursor = connection.cursor()
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        f"busy_timeout={BUSY_SECONDS * 1000}",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+_ALONE = "manatee_alone"
 
 
 class Database:
-    """One SQLite file, safe to share between threads."""
+    """One database, safe to share between threads and processes."""
 
-    def __init__(self, path: Path) -> None:
-        self._engine = create_engine(
-            f"sqlite:///{path}",
-            connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
-            pool_size=16,
-            max_overflow=48,
-        )
-        event.listen(self._engine, "connect", _configure)
-        event.listen(self._engine, "begin", _begin)
-        self._writing = self._engine.execution_options(**{_WRITES: True})
+    def __init__(self, engines: Engines) -> None:
+        """Use a database; an empty one gets its tables.
+
+        Raises:
+            StoreError: It cannot be reached, or has the schema of another release.
+        """
+        self._engines = engines
         # SQLite polls for its write lock; threads of one process queue here instead
-        self._turn = threading.Lock()
-        self._prepare()
+        self._turn = threading.Lock() if engines.take_turns else contextlib.nullcontext()
+        try:
+            with self.connection() as connection:
+                if is_empty(connection):
+                    upgrade(connection)
+                require_current(connection)
+        except BaseException:
+            self.close()
+            raise
 
-    def _prepare(self) -> None:
-        with self.write() as session:
-            connection = session.connection()
-            if not inspect(connection).has_table(SchemaRow.__tablename__):
-                Base.metadata.create_all(connection)
-                session.add(SchemaRow(version=SCHEMA_VERSION))
-                return
-            found = session.scalars(select(SchemaRow.version)).all()
-            if list(found) != [SCHEMA_VERSION]:
-                raise StoreError(
-                    f"the database has schema version {list(found)}; "
-                    f"this release reads version {SCHEMA_VERSION}.",
-                    hint="Use the release that wrote it, or another MANATEE_HOME.",
-                )
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """Give a connection in a write transaction, for whoever changes the schema.
+
+        Raises:
+            StoreError: The database failed; nothing was written.
+        """
+        with self._turn, _translated(), self._engines.writing.connect() as connection:
+            with connection.begin():
+                yield connection
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
@@ -83,22 +60,49 @@ class Database:
         Raises:
             StoreError: The database failed.
         """
-        with _translated(), Session(self._engine) as session:
+        with _translated(), Session(self._engines.reading) as session:
             yield session
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Session]:
         """Give a session whose block is one transaction: committed wholly at its end, or nothing.
 
+        Writers take turns, over all processes.
+
         Raises:
             StoreError: The database failed; nothing was written.
         """
-        with self._turn, _translated(), Session(self._writing) as session, session.begin():
+        with self._turn, _translated(), Session(self._engines.writing) as session, session.begin():
+            session.info[_ALONE] = True
+            yield session
+
+    @contextlib.contextmanager
+    def write_locked_rows(self) -> Iterator[Session]:
+        """Give a session as `write` does, that PostgreSQL lets run beside others of its kind.
+
+        For whoever decides by rows that this transaction has locked, and by nothing that others of
+        its kind write: never by how many there are, nor by the last number given. What only `write`
+        changes stays as it is meanwhile.
+
+        Raises:
+            StoreError: The database failed; nothing was written.
+        """
+        with self._turn, _translated(), Session(self._engines.sharing) as session, session.begin():
             yield session
 
     def close(self) -> None:
         """Close all idle connections."""
-        self._engine.dispose()
+        self._engines.reading.dispose()
+
+
+def require_alone(session: Session) -> None:
+    """Check that no other write transaction runs beside this one.
+
+    Raises:
+        RuntimeError: One may: the caller has a bug, and nothing must be written.
+    """
+    if not session.info.get(_ALONE, False):
+        raise RuntimeError("this is written only in a transaction of Database.write")
 
 
 @contextlib.contextmanager
@@ -109,5 +113,5 @@ def _translated() -> Iterator[None]:
         # the driver's text may quote what was bound to the statement: only its class is told
         raise StoreError(
             f"the database failed ({type(error).__name__}).",
-            hint="Check the disk of MANATEE_HOME and try again.",
+            hint="Check the disk of MANATEE_HOME, or the server of database_url, and try again.",
         ) from error

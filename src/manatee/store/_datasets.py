@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import msgspec
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from manatee._clock import Clock, timestamp
 from manatee.errors import ConflictError, UnknownDatasetError
 from manatee.records import (
+    LOCAL_OPERATOR,
     CatalogueEntry,
     DatasetPublication,
     canonical_json,
     dataset_version,
+    digest_bytes,
     digest_record,
     read_record,
 )
+from manatee.store._audit import record
 from manatee.store._database import Database
 from manatee.store._schema import DatasetRow
 
@@ -44,7 +48,9 @@ class Datasets:
         self._database = database
         self._clock = clock
 
-    def publish(self, publication: DatasetPublication) -> CatalogueEntry:
+    def publish(
+        self, publication: DatasetPublication, *, by: str = LOCAL_OPERATOR
+    ) -> CatalogueEntry:
         """Publish a version. Publishing exactly the same again changes nothing.
 
         A version whose data key was wrapped anew (a rotation of the broker's key) is kept with the
@@ -80,7 +86,7 @@ class Datasets:
                     published_at=timestamp(self._clock()),
                 )
                 session.add(row)
-                session.flush()
+                self._record(session, by, publication, text)
             elif row.publication != text:
                 # of one version, data sets differ in the wrapped key's ciphertext at most
                 rewrapped = msgspec.structs.replace(
@@ -92,7 +98,22 @@ class Datasets:
                         hint="Seal the table again; that makes a new version.",
                     )
                 row.publication = text
+                self._record(session, by, publication, text)
             return _entry(row)
+
+    def _record(
+        self, session: Session, by: str, publication: DatasetPublication, text: str
+    ) -> None:
+        record(
+            session,
+            timestamp(self._clock()),
+            by,
+            "dataset-published",
+            outcome=dataset_version(publication.dataset),
+            organisation=publication.dataset.provider,
+            datasets=[publication.dataset.name],
+            digest=digest_bytes(text.encode()),
+        )
 
     def latest(self) -> list[CatalogueEntry]:
         """Return the newest version of every data set, by name."""

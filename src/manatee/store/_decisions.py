@@ -8,7 +8,18 @@ from sqlalchemy.orm import Session
 from manatee._clock import Clock, timestamp
 from manatee.errors import ConflictError
 from manatee.jobs import JobState
-from manatee.records import Review, SignedApproval, canonical_json, digest_bytes, read_record
+from manatee.records import (
+    LOCAL_OPERATOR,
+    AuditAction,
+    Digest,
+    Review,
+    SignedApproval,
+    canonical_json,
+    digest_bytes,
+    digest_record,
+    read_record,
+)
+from manatee.store._audit import record
 from manatee.store._changes import Changes
 from manatee.store._database import Database
 from manatee.store._job_rows import row_of
@@ -31,7 +42,7 @@ class Decisions:
         self._clock = clock
         self._changes = changes
 
-    def approve(self, job: Job, approval: SignedApproval) -> None:
+    def approve(self, job: Job, approval: SignedApproval, *, by: str = LOCAL_OPERATOR) -> None:
         """Keep a signed approval, which the caller has verified. The same again changes nothing.
 
         Raises:
@@ -48,6 +59,7 @@ class Decisions:
             session.add(
                 ApprovalRow(job_id=key[0], provider=key[1], digest=key[2], approval=text.decode())
             )
+            _record(session, timestamp(self._clock()), by, "job-approved", job, key[1], "", key[2])
             _wake(row)
         self._changes.raised()
 
@@ -64,7 +76,7 @@ class Decisions:
                 for text in session.scalars(wanted)
             )
 
-    def review(self, job: Job, review: Review, *, provider: str) -> None:
+    def review(self, job: Job, review: Review, *, provider: str, reviewer: str) -> None:
         """Keep a provider's decision on the outputs. The same again changes nothing.
 
         Raises:
@@ -86,9 +98,20 @@ class Decisions:
                     provider=provider,
                     decision=review.decision,
                     reason=review.reason,
-                    reviewer=provider,
+                    outputs_digest=review.outputs_digest,
+                    reviewer=reviewer,
                     at=now,
                 )
+            )
+            _record(
+                session,
+                now,
+                reviewer,
+                "outputs-reviewed",
+                job,
+                provider,
+                review.decision,
+                digest_record(review),
             )
             _wake(row)
         self._changes.raised()
@@ -99,8 +122,41 @@ class Decisions:
             return tuple(_decisions(session, job_id))
 
 
+def _record(
+    session: Session,
+    now: str,
+    actor: str,
+    action: AuditAction,
+    job: Job,
+    organisation: str,
+    outcome: str,
+    digest: str,
+) -> None:
+    record(
+        session,
+        now,
+        actor,
+        action,
+        outcome=outcome,
+        organisation=organisation,
+        project=job.manifest.project,
+        job=job.id,
+        datasets=[use.name for use in job.manifest.datasets],
+        person=job.manifest.researcher,
+        digest=digest,
+    )
+
+
 def _decisions(session: Session, job_id: str) -> list[ReviewDecision]:
     rows = session.scalars(
         select(ReviewRow).where(ReviewRow.job_id == job_id).order_by(ReviewRow.provider)
     )
-    return [ReviewDecision(row.provider, row.decision == "approve", row.reason) for row in rows]
+    return [
+        ReviewDecision(
+            row.provider,
+            row.decision == "approve",
+            row.reason,
+            None if row.outputs_digest is None else Digest(row.outputs_digest),
+        )
+        for row in rows
+    ]

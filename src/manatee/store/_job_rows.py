@@ -15,12 +15,21 @@ from manatee.records import (
     ExitStatus,
     JobEvent,
     JobManifest,
+    KeyRequests,
     canonical_json,
     read_record,
 )
 from manatee.records import Phase as PhaseText
-from manatee.store._records import Job
-from manatee.store._schema import DatasetRow, JobDatasetRow, JobEventRow, JobRow, OutboxRow
+from manatee.store._admission import halt_of
+from manatee.store._records import Halt, Job
+from manatee.store._schema import (
+    DatasetRow,
+    JobDatasetRow,
+    JobEventRow,
+    JobRow,
+    OutboxRow,
+    ProjectRow,
+)
 
 _PHASES: dict[str, PhaseText] = {
     "starting": "starting",
@@ -45,25 +54,37 @@ def providers_of(session: Session, job_ids: Iterable[str]) -> dict[str, tuple[st
     return {job_id: tuple(sorted(names)) for job_id, names in found.items()}
 
 
-def to_jobs(session: Session, rows: Sequence[JobRow]) -> list[Job]:
-    """Turn rows into records, with one query for all their providers."""
-    providers = providers_of(session, [row.id for row in rows]) if rows else {}
-    return [_to_job(row, providers.get(row.id, ())) for row in rows]
+def to_jobs(session: Session, rows: Sequence[JobRow], now: float) -> list[Job]:
+    """Turn rows into records, with one query for all their providers and one for their projects."""
+    if not rows:
+        return []
+    providers = providers_of(session, [row.id for row in rows])
+    projects = session.scalars(
+        select(ProjectRow).where(ProjectRow.name.in_({row.project for row in rows}))
+    )
+    halts = {row.name: halt_of(row, now) for row in projects}
+    return [to_job(row, providers.get(row.id, ()), halts[row.project]) for row in rows]
 
 
-def _to_job(row: JobRow, providers: tuple[str, ...]) -> Job:
+def to_job(row: JobRow, providers: tuple[str, ...], halt: Halt | None) -> Job:
+    """Turn one row into a record."""
     return Job(
         number=row.number,
         id=row.id,
         job_digest=Digest(row.job_digest),
         manifest=read_record(row.manifest.encode(), JobManifest, what="stored manifest"),
         providers=providers,
+        organisation=row.organisation,
+        halt=halt,
         state=JobState(row.state),
         version=row.version,
         attempt=row.attempt,
         guest_name=row.guest_name,
         handle=row.handle,
         key_requested=row.key_requested,
+        keys=()
+        if row.keys is None
+        else read_record(row.keys.encode(), KeyRequests, what="stored key requests").requests,
         phase=None if row.phase is None else _PHASES[row.phase],
         guest_seq=row.guest_seq,
         exit=None
@@ -75,6 +96,7 @@ def _to_job(row: JobRow, providers: tuple[str, ...]) -> Job:
         checks_passed=row.checks_passed,
         result_digest=None if row.result_digest is None else Digest(row.result_digest),
         outputs_digest=None if row.outputs_digest is None else Digest(row.outputs_digest),
+        released_digest=None if row.released_digest is None else Digest(row.released_digest),
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
@@ -90,6 +112,23 @@ def row_of(session: Session, job_id: str) -> JobRow:
     if row is None:
         raise NotFoundError("there is no such job.")
     return row
+
+
+def row_and_project(session: Session, job_id: str) -> tuple[JobRow, ProjectRow]:
+    """Return a job's row, locked where the database locks rows, and its project's.
+
+    Raises:
+        NotFoundError: No such job.
+    """
+    found = session.execute(
+        select(JobRow, ProjectRow)
+        .join(ProjectRow, ProjectRow.name == JobRow.project)
+        .where(JobRow.id == job_id)
+        .with_for_update(of=JobRow)
+    ).one_or_none()
+    if found is None:
+        raise NotFoundError("there is no such job.")
+    return found[0], found[1]
 
 
 def append_event(session: Session, row: JobRow, event: JobEvent, *, state_changed: bool) -> None:

@@ -1,31 +1,72 @@
 """The tables. Nothing here leaves the package: callers get frozen records."""
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, false
+from sqlalchemy.orm import Mapped, mapped_column
 
-SCHEMA_VERSION = 1
-"""What this code reads and writes; `open_store` refuses a database of any other version."""
+from manatee.store._audit_schema import AuditDatasetRow, AuditRow, SequencerRow
+from manatee.store._base import Base
+from manatee.store._credentials_schema import (
+    FlowRow,
+    InvitationRow,
+    KnownAddressRow,
+    LinkRow,
+    PasskeyRow,
+    PasswordRow,
+    RateRow,
+    RecoveryCodeRow,
+)
+from manatee.store._organisation_schema import (
+    AllowanceRow,
+    MembershipRow,
+    OrganisationRow,
+    ProjectDatasetRow,
+    ProjectPartyRow,
+    ProjectRow,
+)
 
-
-class Base(DeclarativeBase):
-    """All tables."""
-
-
-class SchemaRow(Base):
-    """The one row that says which version the tables are."""
-
-    __tablename__ = "schema"
-    version: Mapped[int] = mapped_column(primary_key=True)
+__all__ = [
+    "AccountRow",
+    "AllowanceRow",
+    "ApprovalKeyRow",
+    "ApprovalRow",
+    "AuditDatasetRow",
+    "AuditRow",
+    "Base",
+    "BlobRow",
+    "DatasetRow",
+    "FlowRow",
+    "InvitationRow",
+    "JobDatasetRow",
+    "JobEventRow",
+    "JobRow",
+    "KnownAddressRow",
+    "LinkRow",
+    "MembershipRow",
+    "OrganisationRow",
+    "OutboxRow",
+    "PasskeyRow",
+    "PasswordRow",
+    "ProjectDatasetRow",
+    "ProjectPartyRow",
+    "ProjectRow",
+    "RateRow",
+    "RecoveryCodeRow",
+    "ReviewRow",
+    "SequencerRow",
+    "TokenRow",
+    "UploadRow",
+]
 
 
 class AccountRow(Base):
-    """A person or provider."""
+    """A person, or a program that acts as one."""
 
     __tablename__ = "accounts"
     name: Mapped[str] = mapped_column(primary_key=True)
-    roles: Mapped[str]
-    """Comma-separated, sorted."""
+    organisation: Mapped[str] = mapped_column(ForeignKey("organisations.name"))
+    """Whose quota the person's uploads use; rights come from memberships alone."""
     created_at: Mapped[str]
+    disabled: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class TokenRow(Base):
@@ -33,24 +74,34 @@ class TokenRow(Base):
 
     __tablename__ = "tokens"
     digest: Mapped[str] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(unique=True)
+    """Names it to people; worthless as a token."""
     account: Mapped[str] = mapped_column(ForeignKey("accounts.name"), index=True)
     expires_at: Mapped[float]
+    label: Mapped[str]
+    scopes: Mapped[str]
+    """Sorted, separated by spaces."""
+    created_at: Mapped[float]
+    last_used_on: Mapped[str | None]
+    """A day."""
 
 
 class ApprovalKeyRow(Base):
     """A public key whose approvals count for a provider here (its key broker has its own list)."""
 
     __tablename__ = "approval_keys"
-    provider: Mapped[str] = mapped_column(ForeignKey("accounts.name"), primary_key=True)
+    provider: Mapped[str] = mapped_column(ForeignKey("organisations.name"), primary_key=True)
     public_key: Mapped[str] = mapped_column(primary_key=True)
 
 
 class BlobRow(Base):
-    """A blob that is wholly on disk."""
+    """A blob that is wholly in the object store."""
 
     __tablename__ = "blobs"
     digest: Mapped[str] = mapped_column(primary_key=True)
-    size: Mapped[int]
+    size: Mapped[int] = mapped_column(BigInteger)
+    piece_digests: Mapped[bytes] = mapped_column(deferred=True)
+    """SHA-256 of each mebibyte of it, one after the other: ranges are checked with them."""
     created_at: Mapped[str]
 
 
@@ -68,7 +119,7 @@ class DatasetRow(Base):
     __tablename__ = "datasets"
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     name: Mapped[str] = mapped_column(index=True)
-    provider: Mapped[str] = mapped_column(ForeignKey("accounts.name"), index=True)
+    provider: Mapped[str] = mapped_column(ForeignKey("organisations.name"), index=True)
     version: Mapped[str] = mapped_column(unique=True)
     twin_version: Mapped[str] = mapped_column(index=True)
     output_policy_digest: Mapped[str]
@@ -85,6 +136,13 @@ class JobRow(Base):
     id: Mapped[str] = mapped_column(unique=True)
     job_digest: Mapped[str] = mapped_column(unique=True)
     researcher: Mapped[str] = mapped_column(ForeignKey("accounts.name"), index=True)
+    project: Mapped[str] = mapped_column(ForeignKey("projects.name"), index=True)
+    organisation: Mapped[str] = mapped_column(ForeignKey("organisations.name"), index=True)
+    """For which the researcher submitted it; its quota is used."""
+    guest_seconds: Mapped[int] = mapped_column(BigInteger)
+    """Taken from quotas: what it may take at most, and once it has ended what it took."""
+    started_at: Mapped[float | None]
+    """When its first guest was to be launched, seconds since the epoch."""
     manifest: Mapped[str]
     state: Mapped[str]
     version: Mapped[int]
@@ -95,6 +153,8 @@ class JobRow(Base):
     handle: Mapped[str | None]
     """Written after the guest was launched."""
     key_requested: Mapped[bool]
+    keys: Mapped[str | None]
+    """The guest's requests to key brokers, as `KeyRequests`; None while there are none."""
     phase: Mapped[str | None]
     guest_seq: Mapped[int]
     """`seq` of the guest's last event seen; -1 before the first."""
@@ -107,6 +167,8 @@ class JobRow(Base):
     checks_passed: Mapped[bool | None]
     result_digest: Mapped[str | None]
     outputs_digest: Mapped[str | None]
+    released_digest: Mapped[str | None]
+    """What a reviewer sealed for the researcher; None where the guest did that."""
     due_at: Mapped[float]
     """Seconds since the epoch before which no reconciler need look."""
     lease_owner: Mapped[str | None]
@@ -168,5 +230,7 @@ class ReviewRow(Base):
     provider: Mapped[str] = mapped_column(primary_key=True)
     decision: Mapped[str]
     reason: Mapped[str]
+    outputs_digest: Mapped[str | None]
+    """The outputs as the reviewer sealed them for the researcher."""
     reviewer: Mapped[str]
     at: Mapped[str]

@@ -10,11 +10,21 @@ from manatee.testing._forge import (
     as_evidence,
     forge_identity,
 )
-from manatee.testing._memory_backend import GuestScript, MemoryBackend, MemoryGuest, MemoryPlace
+from manatee.testing._memory_backend import (
+    MEMORY_BROKER,
+    GuestScript,
+    MemoryBackend,
+    MemoryGuest,
+    MemoryPlace,
+)
 from manatee.testing._notebooks import notebook_of
 from manatee.testing._providers import Providers
+from manatee.testing._visits import VISITS_ORDER, VISITS_PER_PERSON, visits
 
 __all__ = [
+    "MEMORY_BROKER",
+    "VISITS_ORDER",
+    "VISITS_PER_PERSON",
     "Asked",
     "ControlPlane",
     "EvidenceForge",
@@ -31,4 +41,5 @@ __all__ = [
     "forge_identity",
     "guest_result",
     "notebook_of",
+    "visits",
 ]

@@ -6,7 +6,9 @@ bytes: nothing here opens it.
 
 from __future__ import annotations
 
+import functools
 import json
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace as replace_settings
 from datetime import datetime, timedelta
@@ -16,7 +18,7 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from manatee._clock import Clock, system_clock
+from manatee._clock import Clock, system_clock, timestamp
 from manatee.bundle import make_statement, sign_statement
 from manatee.jobs import JobState
 from manatee.ledger import ED25519, EntryLog, new_signer
@@ -35,6 +37,8 @@ from manatee.records import (
     JobManifest,
     OutputCheck,
     OutputPolicy,
+    Project,
+    ProjectParty,
     ResultManifest,
     RunPredicate,
     SignedApproval,
@@ -56,11 +60,19 @@ RECIPIENT = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"
 _PEOPLE: dict[str, Any] = {
     "alice": ["researcher"],
     "bob": ["researcher"],
-    "hospital": ["data_provider"],
-    "registry": ["data_provider"],
+    "hospital": ["data_provider", "output_reviewer"],
+    "registry": ["data_provider", "output_reviewer"],
     "carol": ["auditor"],
     "olga": ["operator"],
 }
+
+
+@functools.cache
+def _new_database() -> bytes:
+    """Return an SQLite database with the release's tables: making them takes a while."""
+    with tempfile.TemporaryDirectory() as folder:
+        open_store(Path(folder), clock=system_clock).close()
+        return (Path(folder) / "manatee.db").read_bytes()
 
 
 class SettableClock:
@@ -123,17 +135,32 @@ class ControlPlane:
         place: Where the guests are.
     """
 
-    def __init__(self, folder: Path, *, release: str = "automatic", at_once: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        release: str = "automatic",
+        at_once: bool = True,
+        database_url: str = "",
+        blobs_url: str = "",
+    ) -> None:
         """Make it in an empty folder.
 
         Args:
             folder: Where everything is kept.
             release: Of the data set's output policy: `automatic` or `reviewer`.
             at_once: Guests end inside `launch`; see `MemoryPlace`.
+            database_url: An empty PostgreSQL database; "" for SQLite in the folder.
+            blobs_url: Bucket and prefix of the blobs; "" for the folder.
         """
         self.folder = folder
         self.clock = SettableClock()
-        self.settings = replace_settings(Settings(), home=folder)
+        self.settings = replace_settings(
+            Settings(), home=folder, database_url=database_url, blob_store_url=blobs_url
+        )
+        if not database_url:
+            (folder / "store").mkdir(mode=0o700, parents=True, exist_ok=True)
+            (folder / "store" / "manatee.db").write_bytes(_new_database())
         self.store = self.open()
         accounts = self.store.accounts
         later = self.clock() + timedelta(days=1)
@@ -148,6 +175,7 @@ class ControlPlane:
         self.upload("hospital", SEALED)
         self.upload("hospital", TWIN)
         self.entry: CatalogueEntry = self.store.datasets.publish(self.publication(release))
+        self.project = self.open_project()
         self.log_signer = new_signer("manatee.invalid/runs/test", ED25519)
         self.run_log = EntryLog(folder / "run-log", self.log_signer)
         guests = folder / "guests"
@@ -157,7 +185,12 @@ class ControlPlane:
 
     def open(self) -> Store:
         """Open the store, once more."""
-        return open_store(self.folder / "store", clock=self.clock)
+        return open_store(
+            self.folder / "store",
+            clock=self.clock,
+            database_url=self.settings.database_url,
+            blobs_url=self.settings.blob_store_url,
+        )
 
     def _workspace(self) -> bytes:
         source = self.folder / "source"
@@ -210,6 +243,7 @@ class ControlPlane:
             "allowed_file_types": [".csv"],
             "row_match_margin_bits": 10,
             "release": release,
+            "reviewers": (RECIPIENT,) if release == "reviewer" else (),
         }
         return DatasetPublication(
             dataset=DatasetManifest(**common, label="real", files=(sealed,), wrapped_key=key),
@@ -220,6 +254,32 @@ class ControlPlane:
             broker_id="hospital",
             broker_url="http://127.0.0.1:9",
         )
+
+    def open_project(self, **changes: Any) -> Project:
+        """Let all parties agree to a project, by default `study` of everybody; returns it.
+
+        The hospital proposes it. `changes` replace its members.
+        """
+        now = self.clock()
+        parties = {"alice": 0, "bob": 0, "carol": 0, "hospital": 1, "registry": 1}
+        members: dict[str, Any] = {
+            "name": "study",
+            "purpose": "to learn",
+            "parties": tuple(
+                ProjectParty(organisation=name, approvals_needed=needed)
+                for name, needed in parties.items()
+            ),
+            "datasets": ("insurance", "births", "deaths", "visits"),
+            "starts_at": timestamp(now - timedelta(minutes=1)),
+            "ends_at": timestamp(now + timedelta(days=365)),
+        }
+        project = Project(**members | changes)
+        self.store.projects.propose(project, by="hospital")
+        for party in project.parties:
+            self.store.projects.agree(
+                project.name, organisation=party.organisation, digest=digest_record(project)
+            )
+        return project
 
     def manifest(self, **changes: Any) -> JobManifest:
         """Return a job manifest of Alice's; `changes` replace its members."""

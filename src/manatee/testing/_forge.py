@@ -26,7 +26,14 @@ from manatee.attestation import ReferenceValues, SimulatedClaims, SimulatedDevic
 from manatee.attestation._simulated import AUTHORITY, DEVICE, KIND, MAGIC, MEDIA_TYPE
 from manatee.bundle import TrustAnchors, make_statement, sign_statement, write_bundle
 from manatee.custody import create_custody, wrap_data_key
-from manatee.keybroker import BrokerKeys, BrokerStore, DecisionLog, KeyBroker, fixed_rules
+from manatee.keybroker import (
+    BrokerKeys,
+    BrokerStore,
+    Budget,
+    DecisionLog,
+    KeyBroker,
+    fixed_rules,
+)
 from manatee.ledger import ED25519, new_signer
 from manatee.outputs import CHECK_NAMES
 from manatee.policy import (
@@ -61,6 +68,7 @@ from manatee.records import (
     RunPredicate,
     SignedApproval,
     Tier,
+    TwinComparison,
     binding,
     canonical_json,
     dataset_version,
@@ -328,7 +336,9 @@ class Installation:
         """Digest of the job manifest."""
         return digest_record(self.manifest)
 
-    def make_dataset(self, name: str, *, label: str | None = None) -> DatasetManifest:
+    def make_dataset(
+        self, name: str, *, label: str | None = None, comparison: TwinComparison | None = None
+    ) -> DatasetManifest:
         """Publish a data set whose key is wrapped for this broker."""
         bare = DatasetManifest(
             name=name,
@@ -337,9 +347,17 @@ class Installation:
             schema_digest=digest_bytes(b"schema"),
             contract_digest=digest_bytes(b"contract"),
             files=(FileEntry(path="table.parquet", sha256=digest_bytes(b"table"), size=5),),
+            comparison=comparison,
         )
         wrapped = wrap_data_key(self.data_key, bare, self.broker_id, self.custody)
         return msgspec.structs.replace(bare, wrapped_key=wrapped)
+
+    def ask_for_twin_report(self, comparison: TwinComparison) -> None:
+        """Let the data set allow a twin report, and the job ask for one."""
+        self.dataset = self.make_dataset("insurance", comparison=comparison)
+        self.manifest = msgspec.structs.replace(
+            self.manifest, datasets=(self.use(self.dataset),), twin_report=True
+        )
 
     @staticmethod
     def use(dataset: DatasetManifest) -> DatasetUse:
@@ -419,6 +437,7 @@ class Installation:
         broker_id: str | None = None,
         policy: VerifiedPolicy | None = None,
         reference_values: ReferenceValues | None = None,
+        budget: Budget | None = None,
     ) -> KeyBroker:
         """Start the provider's key broker over a state file; the same file plays a restart."""
         store = BrokerStore(self.folder / state)
@@ -430,6 +449,7 @@ class Installation:
             clock=self.clock,
             log=log,
             insecure_settings=insecure_settings,
+            budget=budget,
         )
 
     def claims(self, **members: Any) -> SimulatedClaims:
@@ -576,6 +596,7 @@ class Installation:
         session: Callable[[BrokerSession], BrokerSession] = lambda session: session,
         insecure_settings: tuple[str, ...] = (ACCEPT_SIMULATED,),
         claims: SimulatedClaims | None = None,
+        budget: Budget | None = None,
     ) -> Path:
         """Carry out the whole run and write its bundle.
 
@@ -585,9 +606,11 @@ class Installation:
             session: Changes the key release the guest keeps.
             insecure_settings: What the broker is started with.
             claims: What the device says in the result evidence.
+            budget: What the broker accounts in.
         """
         state = f"{target.name}.db"
-        kept = session(self.session(self.broker(state=state, insecure_settings=insecure_settings)))
+        broker = self.broker(state=state, insecure_settings=insecure_settings, budget=budget)
+        kept = session(self.session(broker))
         said = predicate(self.predicate(kept))
         envelope, evidence = self.sign(
             make_statement(said), job_digest=said.result.job_digest, claims=claims

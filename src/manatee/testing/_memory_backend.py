@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from manatee.backends import (
@@ -32,8 +32,13 @@ from manatee.records import (
     GuestEvent,
     GuestPlan,
     GuestResult,
+    KeyAnswer,
+    KeyRequest,
     digest_record,
 )
+
+MEMORY_BROKER = "memory-broker"
+"""The key broker that guests in memory ask."""
 
 _STEPS: Mapping[GuestState, GuestState] = {
     GuestState.QUEUED: GuestState.STARTING,
@@ -50,7 +55,8 @@ class GuestScript:
         outputs: The sealed outputs it leaves; None for none.
         end: SUCCEEDED delivers a result; FAILED and LOST do not.
         cause: Cause of FAILED or LOST, seen from outside.
-        key_requested: Whether the guest asks for a key once it runs.
+        key_requested: Whether the guest asks `MEMORY_BROKER` for a key once it runs.
+        answer: What it gets from there at its end, if it was allowed to ask.
         result: Makes another result than the plain one, such as one with evidence, or a forged one.
     """
 
@@ -61,6 +67,7 @@ class GuestScript:
     end: GuestState = GuestState.SUCCEEDED
     cause: Cause | None = None
     key_requested: bool = True
+    answer: KeyAnswer | None = "released"
     result: Callable[[GuestPlan], GuestResult] | None = None
 
 
@@ -131,10 +138,16 @@ class MemoryPlace:
                 return before.state
             after = _STEPS.get(before.state, guest.script.end)
             running = after is GuestState.RUNNING
+            keys = before.keys
+            if running and guest.script.key_requested:
+                keys = (KeyRequest(broker_id=MEMORY_BROKER),)
+            if after.ended and keys and before.allowed:
+                keys = (KeyRequest(broker_id=MEMORY_BROKER, answer=guest.script.answer),)
             guest.status = GuestStatus(
                 after,
                 guest.script.cause if after is guest.script.end else None,
-                before.key_requested or (running and guest.script.key_requested),
+                keys,
+                before.allowed,
             )
             if running:
                 self.emit(name, GuestEvent(seq=1, phase="running", cell=1, cells_total=1))
@@ -151,7 +164,7 @@ class MemoryPlace:
         with self._lock:
             guest = self._guests.get(name)
             if guest is not None and not guest.status.state.ended:
-                guest.status = GuestStatus(state, cause, guest.status.key_requested)
+                guest.status = replace(guest.status, state=state, cause=cause)
 
     def lose(self, name: str) -> None:
         """Let a live guest vanish, as when its machine dies."""
@@ -161,7 +174,17 @@ class MemoryPlace:
         """Let a guest ask for a key now."""
         with self._lock:
             guest = self._guests[name]
-            guest.status = GuestStatus(guest.status.state, guest.status.cause, key_requested=True)
+            keys = guest.status.keys or (KeyRequest(broker_id=MEMORY_BROKER),)
+            guest.status = replace(guest.status, keys=keys)
+
+    def allow_keys(self, name: str, broker_id: str) -> None:
+        """Let a live guest's request go out to a broker, if it made one."""
+        with self._lock:
+            guest = self._guests.get(name)
+            if guest is None or guest.status.state.ended:
+                return
+            if any(request.broker_id == broker_id for request in guest.status.keys):
+                guest.status = replace(guest.status, allowed=guest.status.allowed | {broker_id})
 
     def emit(self, name: str, event: GuestEvent) -> None:
         """Let a guest report progress."""
@@ -252,6 +275,10 @@ class MemoryBackend:
         outputs = self.place.folder / f"{handle.guest_name}.age"
         outputs.write_bytes(script.outputs)
         return Collected(result, outputs)
+
+    def allow_keys(self, handle: Handle, broker_id: str) -> None:
+        """See `Backend.allow_keys`."""
+        self.place.allow_keys(handle.guest_name, broker_id)
 
     def cancel(self, handle: Handle) -> None:
         """See `Backend.cancel`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -48,3 +49,43 @@ def postgresql_server(programs: Path) -> Iterator[str]:
             yield f"host={folder} user=postgres dbname=postgres"
         finally:
             run("pg_ctl", "-m", "immediate", "stop")
+
+
+@contextmanager
+def fresh_database(dsn: str) -> Iterator[str]:
+    """Make an empty database on a server of `postgresql_server`; yield its URL."""
+    import psycopg
+
+    name = f"t{secrets.token_hex(8)}"
+    host = dict(part.split("=") for part in dsn.split())["host"]
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    try:
+        yield f"postgresql://postgres@/{name}?host={host}"
+    finally:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def server_away(programs: Path, dsn: str) -> Iterator[None]:
+    """Kill a server of `postgresql_server` with all its connections; start it after the block."""
+    folder = dict(part.split("=") for part in dsn.split())["host"]
+    root = os.getuid() == 0
+
+    def run(*arguments: str) -> None:
+        subprocess.run(
+            [str(programs / "pg_ctl"), "-D", f"{folder}/data", *arguments],
+            check=True,
+            user="postgres" if root else None,
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            timeout=120,
+        )
+
+    options = Path(f"{folder}/data/postmaster.opts").read_text().split(" ", 1)[1].strip()
+    run("-m", "immediate", "stop")
+    try:
+        yield
+    finally:
+        run("-w", "-l", f"{folder}/log", "-o", options.replace('"', "'"), "start")

@@ -11,7 +11,13 @@ from manatee.workspace._limits import (
     SKIPPED_NAMES,
     SKIPPED_SUFFIXES,
 )
-from manatee.workspace._notebook import NotebookInfo, check_notebook, read_notebook
+from manatee.workspace._notebook import (
+    EntryNotebook,
+    NotebookInfo,
+    check_notebook,
+    read_entry,
+    read_notebook,
+)
 from manatee.workspace._pack import pack
 from manatee.workspace._parameters import check_parameters
 from manatee.workspace._unpack import unpack
@@ -22,10 +28,12 @@ __all__ = [
     "MAX_NOTEBOOK_BYTES",
     "SKIPPED_NAMES",
     "SKIPPED_SUFFIXES",
+    "EntryNotebook",
     "NotebookInfo",
     "check_notebook",
     "check_parameters",
     "pack",
+    "read_entry",
     "read_notebook",
     "unpack",
 ]

@@ -130,6 +130,49 @@ def check_notebook(data: bytes) -> NotebookInfo:
     )
 
 
+@dataclass(frozen=True)
+class EntryNotebook:
+    """The bytes of the entry notebook of a workspace, and the modules that lie beside it."""
+
+    data: bytes
+    modules: frozenset[str]
+
+
+def read_entry(archive: Path, entry: str) -> EntryNotebook:
+    """Take the entry notebook out of a packed workspace, unchecked.
+
+    Args:
+        archive: What `pack` wrote. The whole archive is read and checked on the way.
+        entry: The notebook's path inside the workspace.
+
+    Raises:
+        NotebookError: There is no such notebook, or it is too large.
+        WorkspaceError: The archive is not one that `pack` writes.
+    """
+    data: bytes | None = None
+    modules: set[str] = set()
+    with open_archive(archive) as reader:
+        for member in reader.members():
+            first, _, rest = member.name.partition("/")
+            if rest or member.folder or first.endswith(".py"):
+                modules.add(first.removesuffix(".py"))
+            if member.name != entry or member.folder:
+                continue
+            if member.size > MAX_NOTEBOOK_BYTES:
+                raise NotebookError(
+                    f"the notebook has {member.size} bytes; at most {MAX_NOTEBOOK_BYTES} are "
+                    "allowed.",
+                    hint="Clear its outputs and save it.",
+                )
+            data = b"".join(member.chunks())
+    if data is None:
+        raise NotebookError(
+            f"there is no notebook {printable(entry)} in the workspace.",
+            hint="Give its path below the workspace folder, with / between the parts.",
+        )
+    return EntryNotebook(data, frozenset(modules))
+
+
 def read_notebook(archive: Path, entry: str) -> NotebookInfo:
     """Check the entry notebook inside a packed workspace.
 
@@ -141,21 +184,4 @@ def read_notebook(archive: Path, entry: str) -> NotebookInfo:
         NotebookError: There is no such notebook, or `check_notebook` refuses it.
         WorkspaceError: The archive is not one that `pack` writes.
     """
-    found: NotebookInfo | None = None
-    with open_archive(archive) as reader:
-        for member in reader.members():
-            if member.name != entry or member.folder:
-                continue
-            if member.size > MAX_NOTEBOOK_BYTES:
-                raise NotebookError(
-                    f"the notebook has {member.size} bytes; at most {MAX_NOTEBOOK_BYTES} are "
-                    "allowed.",
-                    hint="Clear its outputs and save it.",
-                )
-            found = check_notebook(b"".join(member.chunks()))
-    if found is None:
-        raise NotebookError(
-            f"there is no notebook {printable(entry)} in the workspace.",
-            hint="Give its path below the workspace folder, with / between the parts.",
-        )
-    return found
+    return check_notebook(read_entry(archive, entry).data)

@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from manatee.attestation import Mark
+from manatee.budgets import BudgetLedger
 from manatee.bundle import (
     NOTHING_TRUSTED,
     Verification,
@@ -32,6 +33,7 @@ from manatee.errors import (
     NotVerifiedError,
     WorkspaceError,
 )
+from manatee.keybroker import LedgerBudget
 from manatee.policy import ACCEPT_SIMULATED, REAL_BELOW_HARDWARE
 from manatee.records import (
     BrokerSession,
@@ -40,9 +42,11 @@ from manatee.records import (
     ExitStatus,
     FileEntry,
     GuestResult,
+    NoisyCounts,
     OutputFile,
     RunPredicate,
     Tier,
+    TwinReport,
     canonical_json,
     digest_bytes,
     read_record,
@@ -50,7 +54,7 @@ from manatee.records import (
     to_base64,
     unbase64,
 )
-from manatee.testing import EvidenceForge, Installation
+from manatee.testing import VISITS_ORDER, EvidenceForge, Installation
 
 OTHER = digest_bytes(b"other")
 replace = msgspec.structs.replace
@@ -103,7 +107,7 @@ def test_a_genuine_bundle_verifies_and_says_that_its_tee_is_none(
     assert marks.pop("log") is Mark.NOT_APPLICABLE
     assert marks.pop("decisions") is Mark.NOT_APPLICABLE
     assert set(marks.values()) == {Mark.PASSED}
-    assert len(marks) == 13
+    assert len(marks) == 14
     shown = {item.name: item.reason for item in found.checks}
     assert "SIMULATED TEE IS NOT HARDWARE" in shown["tier"]
     assert ACCEPT_SIMULATED in shown["keys"]
@@ -317,6 +321,15 @@ def disclosure(predicate: RunPredicate, **members: Any) -> RunPredicate:
     return result(predicate, disclosure=replace(predicate.result.disclosure, **members))
 
 
+REPORT = TwinReport(
+    dataset="insurance",
+    rho="1/2",
+    unit="row",
+    most_rows=1,
+    columns=(),
+    measured=(NoisyCounts(what="records", counts=(9,), scale=2.0),),
+)
+
 FAILED_EXIT = ExitStatus(succeeded=False, cells_run=1, cells_total=2, cause=Cause.CELL_ERROR)
 
 LIES: dict[str, tuple[Lie, list[str]]] = {
@@ -353,6 +366,10 @@ LIES: dict[str, tuple[Lie, list[str]]] = {
         ["disclosure"],
     ),
     "a failed run": (lambda said: result(said, exit=FAILED_EXIT), ["disclosure"]),
+    "a report that the job did not ask for": (
+        lambda said: result(said, twin_reports=(REPORT,)),
+        ["twin-reports"],
+    ),
     "no outputs": (lambda said: result(said, outputs=()), ["outputs"]),
     "one output more": (
         lambda said: result(
@@ -371,6 +388,32 @@ def test_a_lie_under_a_genuine_signature_is_found(
     change, checks = LIES[lie]
     run = own.write_run(tmp_path / "run", predicate=change)
     assert failed(verify(own, run)) == checks
+
+
+REPORTS: dict[str, tuple[TwinReport, ...]] = {
+    "none": (),
+    "twice": (REPORT, REPORT),
+    "at a higher price": (replace(REPORT, rho="3/2"),),
+    "for another unit": (replace(REPORT, unit="person"),),
+    "of more rows": (replace(REPORT, most_rows=2),),
+    "of another data set": (replace(REPORT, dataset="bills"),),
+}
+
+
+@pytest.mark.parametrize("lie", [*REPORTS, ""])
+def test_a_twin_report_at_another_price_than_allowed_is_found(
+    own: Installation, tmp_path: Path, lie: str
+) -> None:
+    own.ask_for_twin_report(VISITS_ORDER)
+    ledger = BudgetLedger(tmp_path / "ledger.sqlite")
+    ledger.set_limit("insurance", epsilon=100.0, delta=1e-3)
+    reports = REPORTS[lie] if lie else (REPORT,)
+    run = own.write_run(
+        tmp_path / "run",
+        predicate=lambda said: result(said, twin_reports=reports),
+        budget=LedgerBudget(ledger, {}),
+    )
+    assert failed(verify(own, run)) == (["twin-reports"] if lie else [])
 
 
 def session_of(session: BrokerSession, **members: Any) -> BrokerSession:

@@ -187,7 +187,12 @@ def ask(folder: Path) -> OpenedKeys:
     channel = GuestChannel(folder / "channel.sock")
     ((broker_id, datasets),) = brokers(given).items()
     return get_keys(
-        given, broker_id, datasets, channel=channel, attester=SimulatedAttester(channel)
+        given,
+        broker_id,
+        datasets,
+        channel=channel,
+        attester=SimulatedAttester(channel),
+        patience_seconds=0.6,
     )
 
 

@@ -63,7 +63,9 @@ class Watched:
     def left(self, datasets: tuple[DatasetManifest, ...]) -> dict[str, int]:
         return {}
 
-    def reserve(self, job_digest: str, datasets: tuple[DatasetManifest, ...]) -> None:
+    def reserve(
+        self, job_digest: str, datasets: tuple[DatasetManifest, ...], *, twin_report: bool
+    ) -> None:
         self.said.append("reserve")
 
     def commit(self, job_digest: str) -> None:

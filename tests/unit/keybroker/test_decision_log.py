@@ -364,7 +364,9 @@ class OneRun:
     def left(self, datasets: tuple[DatasetManifest, ...]) -> dict[str, int]:
         return {dataset.name: self.free * 1_000_000 for dataset in datasets}
 
-    def reserve(self, job_digest: str, datasets: tuple[DatasetManifest, ...]) -> None:
+    def reserve(
+        self, job_digest: str, datasets: tuple[DatasetManifest, ...], *, twin_report: bool
+    ) -> None:
         if not self.free:
             raise KeyDeniedError("budget", "the budget is spent.")
         self.free -= 1

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from manatee.attestation import ReferenceValues
 from manatee.errors import AuthorizationError, KeyDeniedError, MalformedError, StoreError
 from manatee.keybroker import (
     BrokerStore,
@@ -20,8 +21,9 @@ from manatee.keybroker import (
     trust_policy_key,
     write_policy,
 )
+from manatee.keybroker._rules import RULES_TAKEN
 from manatee.policy import ACCEPT_SIMULATED
-from manatee.records import digest_bytes, parse_json
+from manatee.records import digest_bytes, digest_record, parse_json
 from manatee.testing import Installation
 
 
@@ -46,11 +48,10 @@ class Served:
             insecure_settings=(ACCEPT_SIMULATED,),
         )
 
-    def install(self, **members: object) -> int:
+    def install(self, references: ReferenceValues | None = None, **members: object) -> int:
         signed = self.place.signed_policy(**members)
-        return install_policy(
-            self.folder, signed, self.place.reference_values(), clock=self.place.clock
-        )
+        values = references or self.place.reference_values()
+        return install_policy(self.folder, signed, values, clock=self.place.clock)
 
     def ask(self) -> None:
         """Run another submission of the job."""
@@ -194,21 +195,53 @@ def test_a_request_in_hand_is_decided_by_one_version(served: Served) -> None:
         stop.set()
         changing.join()
     store = BrokerStore(served.folder / "broker.db")
-    versions = [parse_json(entry.body)["policy_version"] for entry in store.decisions()]
+    entries = [parse_json(entry.body) for entry in store.decisions()]
     store.close()
+    taken = [entry["policy_version"] for entry in entries if entry["outcome"] == RULES_TAKEN]
+    assert taken == list(range(1, taken[-1] + 1))
+    versions = [entry["policy_version"] for entry in entries if entry["outcome"] == "released"]
+    assert len(versions) == 5
     assert versions == sorted(versions)
 
 
 def test_a_policy_mark_cannot_be_lowered(tmp_path: Path) -> None:
     store = BrokerStore(tmp_path / "broker.db")
     assert store.policy_version() == 0
-    store.take_policy(7, "a")
+    store.take_policy(7, "a", rules="a", entry=b"taken")
     with pytest.raises(AuthorizationError):
-        store.take_policy(6, "b")
+        store.take_policy(6, "b", rules="b", entry=b"not taken")
     assert store.policy_version() == 7
+    assert [entry.body for entry in store.decisions()] == [b"taken"]
     store.close()
     with sqlite3.connect(tmp_path / "broker.db") as connection:
         assert connection.execute("SELECT count(*) FROM policies").fetchone() == (1,)
+
+
+def test_every_change_of_what_is_decided_by_stands_in_the_log_before_its_first_decision(
+    served: Served,
+) -> None:
+    served.ask()
+    served.install(version=2)
+    served.install(version=2)  # nothing changed
+    served.ask()
+    served.start()  # nor here
+    other = msgspec.structs.replace(served.place.reference_values(), roots={})
+    served.install(version=2, references=other)
+    store = BrokerStore(served.folder / "broker.db")
+    entries = [parse_json(entry.body) for entry in store.decisions()]
+    store.close()
+    said = [(entry["outcome"], entry["policy_version"]) for entry in entries]
+    assert said == [
+        (RULES_TAKEN, 1),
+        ("released", 1),
+        (RULES_TAKEN, 2),
+        ("released", 2),
+        (RULES_TAKEN, 2),
+    ]
+    first, second, third = (entry for entry in entries if entry["outcome"] == RULES_TAKEN)
+    assert first["policy_sha256"] != second["policy_sha256"] == third["policy_sha256"]
+    values = "reference_values_sha256"
+    assert first[values] == second[values] != third[values] == digest_record(other)
 
 
 def test_a_rules_file_of_another_version_is_malformed(served: Served) -> None:

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import msgspec
@@ -18,6 +19,7 @@ from manatee.records import (
 from manatee.store import Job
 from manatee.testing import ControlPlane, GuestScript, guest_result
 from manatee.testing._control_plane import OUTPUTS, SEALED
+from manatee.workspace import pack
 
 
 @pytest.fixture
@@ -93,7 +95,6 @@ def test_the_guest_gets_the_sealed_files_under_the_jobs_own_path(slow: ControlPl
         ({"entry_notebook": "other.ipynb"}, "bad-notebook"),
         ({"parameters": {"unknown": 1}}, "unknown-parameter"),
         ({"parameters": {"threshold": "three"}}, "unknown-parameter"),
-        ({"resource_class": "huge"}, "bad-manifest"),
         ({"backend_kind": "cloud"}, "bad-manifest"),
         ({"runtime_digest": digest_bytes(b"other")}, "bad-runtime"),
         ({"output_policy_digest": digest_bytes(b"lax")}, "bad-manifest"),
@@ -109,6 +110,55 @@ def test_a_job_that_cannot_run_is_rejected_with_a_reason(
     job = plane.store.jobs.get(job.id)
     assert (job.state, job.cause, job.reason_code) == (JobState.REJECTED, Cause.CHECKS, code)
     assert job.message
+
+
+def workspace_with(plane: ControlPlane, source: str, **files: str) -> str:
+    """Upload a workspace of Alice's whose notebook holds one cell; returns its digest."""
+    folder = plane.folder / "another"
+    folder.mkdir()
+    notebook = json.loads((plane.folder / "source" / "analysis.ipynb").read_text())
+    notebook["cells"][0]["source"] = source
+    (folder / "analysis.ipynb").write_text(json.dumps(notebook))
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(text)
+    pack(folder, plane.folder / "another.tar")
+    return plane.upload("alice", (plane.folder / "another.tar").read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("x = 1\nfor x in:", "code cell 1, line 2"),
+        ("import torch", "torch is not in the runtime"),
+        ("!pip install torch", "Nothing can be installed"),
+        ("import manatee\nmanatee.dataset('births')", "does not ask for"),
+    ],
+)
+def test_code_that_must_fail_costs_nobody_an_approval(
+    plane: ControlPlane, source: str, words: str
+) -> None:
+    (plane.folder / "lib" / "python3.11" / "site-packages" / "manatee").mkdir(parents=True)
+    job = plane.submit(workspace_digest=workspace_with(plane, source))
+    settle(plane)
+    job = plane.store.jobs.get(job.id)
+    assert (job.state, job.reason_code) == (JobState.REJECTED, "bad-notebook")
+    assert words in job.message
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import manatee, helpers\nmanatee.dataset('insurance')",
+        "try:\n    import torch\nexcept ImportError:\n    pass",
+        "import random\nrandom.random()",
+    ],
+)
+def test_code_that_may_run_waits_for_approval(plane: ControlPlane, source: str) -> None:
+    (plane.folder / "lib" / "python3.11" / "site-packages" / "manatee").mkdir(parents=True)
+    digest = workspace_with(plane, source, helpers="x = 1")
+    job = plane.submit(workspace_digest=digest)
+    settle(plane)
+    assert plane.state(job) is JobState.AWAITING_APPROVAL
 
 
 def test_a_failed_notebook_fails_the_job_with_its_cause_and_place(plane: ControlPlane) -> None:
@@ -231,7 +281,7 @@ def test_outputs_under_review_leave_only_with_the_providers_yes(
     assert plane.state(job) is JobState.AWAITING_RELEASE
     assert plane.place.guests() == []
     review = Review(decision=decision, reason="looked at")  # type: ignore[arg-type]
-    plane.store.decisions.review(job, review, provider="hospital")
+    plane.store.decisions.review(job, review, provider="hospital", reviewer="hospital")
     settle(plane)
     wanted = JobState.RELEASED if decision == "approve" else JobState.REJECTED
     assert plane.state(job) is wanted

@@ -65,7 +65,7 @@ def test_a_run_that_was_reviewed_and_rejected_is_in_the_log_too(tmp_path: Path) 
     assert job.state is JobState.AWAITING_RELEASE
     assert entries(plane) == []
     review = Review(decision="reject", reason="too few people")
-    plane.store.decisions.review(job, review, provider="hospital")
+    plane.store.decisions.review(job, review, provider="hospital", reviewer="hospital")
     plane.reconciler().settle()
     assert plane.state(job) is JobState.REJECTED
     assert entries(plane) == [entry_of(plane, job)]

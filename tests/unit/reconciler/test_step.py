@@ -5,9 +5,11 @@ import pytest
 from manatee.backends import GuestState
 from manatee.jobs import TERMINAL_STATES, TRANSITIONS, JobState
 from manatee.reconciler import MAX_ATTEMPTS, Do, JobView, Move, Observed, ResultView, Wait, step
-from manatee.records import Cause
+from manatee.records import Cause, KeyRequest
+from manatee.store import Halt
 
 S, G = JobState, GuestState
+ASKED = KeyRequest(broker_id="clinic")
 WORKING = [S.LAUNCHING, S.ATTESTING, S.RUNNING, S.OUTPUT_CHECK]
 WITH_GUEST = [*WORKING, S.AWAITING_RELEASE, S.FAILING, S.CANCELLING]
 
@@ -25,7 +27,8 @@ def test_every_move_stands_in_the_table_and_ends_only_without_a_guest(state: Job
         [False, True],
         [None, False, True],
     ):
-        observed = Observed(guest=guest, key_requested=key, approved=approved, released=released)
+        keys = (KeyRequest(broker_id="clinic"),) if key else ()
+        observed = Observed(guest=guest, keys=keys, approved=approved, released=released)
         action = step(job(state, result=result), observed)
         if isinstance(action, Move):
             assert action.after in TRANSITIONS[state]
@@ -38,7 +41,7 @@ def test_every_move_stands_in_the_table_and_ends_only_without_a_guest(state: Job
 @pytest.mark.parametrize("state", WITH_GUEST)
 def test_unknown_always_means_wait(state: JobState) -> None:
     for result in (None, ResultView(True, True)):
-        observed = Observed(guest=G.UNKNOWN, released=True, key_requested=True)
+        observed = Observed(guest=G.UNKNOWN, released=True, keys=(ASKED,))
         assert step(job(state, result=result), observed) == Wait()
 
 
@@ -59,8 +62,42 @@ def test_a_guest_lost_later_is_never_retried(state: JobState) -> None:
 
 
 def test_a_key_request_is_noted_before_anything_else() -> None:
-    observed = Observed(guest=G.LOST, key_requested=True)
-    assert step(job(S.ATTESTING), observed) == Do("note_key")
+    observed = Observed(guest=G.LOST, keys=(ASKED,))
+    assert step(job(S.ATTESTING), observed) == Do("note_keys")
+
+
+def test_a_key_request_goes_out_once_it_is_noted() -> None:
+    asks = Observed(guest=G.RUNNING, keys=(ASKED,))
+    assert step(job(S.ATTESTING, keys=(ASKED,), key_requested=True), asks) == Do("allow_keys")
+    out = Observed(guest=G.RUNNING, keys=(ASKED,), allowed=frozenset({"clinic"}))
+    assert step(job(S.ATTESTING, keys=(ASKED,), key_requested=True), out) == Wait()
+    ended = Observed(guest=G.FAILED, keys=(ASKED,))
+    assert step(job(S.ATTESTING, keys=(ASKED,), key_requested=True), ended) == Move(
+        S.FAILING, Cause.BACKEND
+    )
+
+
+def test_what_a_broker_answered_is_noted_once() -> None:
+    answered = KeyRequest(broker_id="clinic", answer="released")
+    seen = Observed(guest=G.SUCCEEDED, keys=(answered,))
+    assert step(job(S.RUNNING, keys=(ASKED,), key_requested=True), seen) == Do("note_keys")
+    assert step(job(S.RUNNING, keys=(answered,), key_requested=True), seen) == Do("collect")
+
+
+@pytest.mark.parametrize("halt", ["stopped", "ended"])
+def test_no_key_request_goes_out_once_the_project_is_halted(halt: Halt) -> None:
+    for noted in ((), (ASKED,)):
+        view = job(S.ATTESTING, keys=noted, key_requested=bool(noted), halt=halt)
+        seen = Observed(guest=G.RUNNING, keys=(ASKED,))
+        assert step(view, seen) == Move(S.CANCELLING, Cause.CANCELLED)
+
+
+@pytest.mark.parametrize("state", [S.FAILING, S.CANCELLING])
+def test_what_a_guest_asked_is_noted_before_it_is_removed(state: JobState) -> None:
+    for guest in (G.RUNNING, G.FAILED, G.SUCCEEDED):
+        assert step(job(state), Observed(guest=guest, keys=(ASKED,))) == Do("note_keys")
+        noted = job(state, keys=(ASKED,), key_requested=True)
+        assert step(noted, Observed(guest=guest, keys=(ASKED,))) in (Do("cancel"), Do("clean_up"))
 
 
 def test_a_launch_that_was_not_confirmed_is_made_again() -> None:

@@ -1,3 +1,4 @@
+import sqlite3
 from datetime import timedelta
 from pathlib import Path
 
@@ -65,7 +66,19 @@ def test_a_database_of_another_schema_version_is_refused(store: Store, tmp_path:
     import sqlite3
 
     with sqlite3.connect(tmp_path / "manatee.db") as connection:
-        connection.execute("UPDATE schema SET version = 99")
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()
-    with pytest.raises(StoreError, match="version"):
+    with pytest.raises(StoreError, match="does not know"):
         open_store(tmp_path, clock=CLOCK)
+
+
+def test_a_token_counts_where_its_use_cannot_be_noted(tmp_path: Path, store: Store) -> None:
+    store.accounts.add("alice", ["researcher"])
+    token = store.accounts.issue_token("alice", expires_at=CLOCK() + timedelta(hours=1))
+    with sqlite3.connect(tmp_path / "manatee.db") as database:
+        database.execute(
+            "CREATE TRIGGER full BEFORE UPDATE ON tokens BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+    database.close()
+    assert store.accounts.authenticate(token).name == "alice"
+    assert store.accounts.tokens("alice")[0].last_used_on is None

@@ -20,6 +20,7 @@ from manatee.provisioning.audits._bounds import (
 )
 from manatee.provisioning.audits._charges import ChargeLike, check_charges, cost_of
 from manatee.provisioning.audits._distinguish import FALSE_ALARM, distinguish
+from manatee.provisioning.audits._every_word import check_every_word
 from manatee.provisioning.audits._replay import (
     RecordingBudget,
     ReplayingBudget,
@@ -48,6 +49,7 @@ __all__ = [
     "best_auc",
     "best_tpr",
     "check_charges",
+    "check_every_word",
     "check_repeats",
     "check_residuals",
     "check_sensitivities",

@@ -83,9 +83,9 @@ class RecordingBudget(Budget):
         self._remember("select", what, rho, sensitivity, scores, chosen)
         return chosen
 
-    def part(self, rho: Fraction) -> Budget:
+    def _own(self, rho: Fraction) -> Budget:
         """Return a part that writes into the same memory."""
-        return RecordingBudget(super().part(rho).rho, calls=self.calls)
+        return RecordingBudget(rho, calls=self.calls)
 
     def _remember(
         self,
@@ -143,9 +143,9 @@ class ReplayingBudget(Budget):
         self._charge(Charge(what, "noisy-max-gumbel", sensitivity, call.scale, rho))
         return int(call.released)
 
-    def part(self, rho: Fraction) -> Budget:
+    def _own(self, rho: Fraction) -> Budget:
         """Return a part that plays on from where this one is."""
-        return ReplayingBudget(super().part(rho).rho, tape=self.tape, asked=self.asked)
+        return ReplayingBudget(rho, tape=self.tape, asked=self.asked)
 
     def _answer(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from manatee.provisioning.counting._blocks import BlockCounter
+from manatee.provisioning.counting._cell_sql import Dialect
 from manatee.provisioning.counting._interface import (
     MAX_MARGINAL_CELLS,
     Attribute,
@@ -12,6 +13,7 @@ from manatee.provisioning.counting._interface import (
     attribute_of,
 )
 from manatee.provisioning.counting._memory import MemoryCounter, memory_counter
+from manatee.provisioning.counting._rules_sql import RuleSql, rules_sql, wrong_type
 from manatee.provisioning.counting._sql import SqlCounter
 
 __all__ = [
@@ -20,9 +22,13 @@ __all__ = [
     "BlockCounter",
     "Counter",
     "Counts",
+    "Dialect",
     "MemoryCounter",
     "Merge",
+    "RuleSql",
     "SqlCounter",
     "attribute_of",
     "memory_counter",
+    "rules_sql",
+    "wrong_type",
 ]

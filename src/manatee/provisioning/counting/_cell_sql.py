@@ -30,7 +30,7 @@ def cell_sql(column: Column, dialect: Dialect, merge: Merge | None = None) -> st
         found = f"CASE WHEN {name} THEN {_merged(1, merge)} ELSE {_merged(0, merge)} END"
     else:
         limits = [float(edge) for edge in edges(column)[1:-1]]
-        number = _on_line(name, column)
+        number = line_sql(column)
         if dialect == "postgresql" and merge is None and limits:
             listed = ",".join(repr(edge) for edge in limits)
             found = f"width_bucket({number}, CAST('{{{listed}}}' AS DOUBLE PRECISION[]))"
@@ -62,7 +62,9 @@ def _category(name: str, column: Column, merge: Merge | None) -> str:
     return f"CASE {arms} ELSE {rest} END"
 
 
-def _on_line(name: str, column: Column) -> str:
+def line_sql(column: Column) -> str:
+    """Return an expression for a numeric column's place on its line: see `Column`."""
+    name = quoted(column.name)
     if column.type == "date":
         return f"CAST({name} - DATE '1970-01-01' AS DOUBLE PRECISION)"
     if column.type == "timestamp":

@@ -93,7 +93,8 @@ class SqlCounter:
             # the engine's message may quote a value
             raise ProvisioningError(
                 "the database did not count the table.",
-                hint="Check that its columns are there under the contract's names and types.",
+                hint="Check that the server is up and the table's columns are those of the "
+                "contract; then run again.",
             ) from None
         return rows
 

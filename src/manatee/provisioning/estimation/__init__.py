@@ -10,6 +10,7 @@ from manatee.provisioning.estimation._descent import (
     tree_cells,
 )
 from manatee.provisioning.estimation._draw import draw, draw_counts, draw_given
+from manatee.provisioning.estimation._pairs import pair_cells, pair_marginals
 from manatee.provisioning.estimation._tree import Clique, JunctionTree, junction_tree
 
 __all__ = [
@@ -24,5 +25,7 @@ __all__ = [
     "draw_given",
     "estimate",
     "junction_tree",
+    "pair_cells",
+    "pair_marginals",
     "tree_cells",
 ]

@@ -120,6 +120,9 @@ def _combined(measurements: Sequence[Measurement]) -> dict[Clique, tuple[Floats,
     return found
 
 
+Arrays = dict[Clique, Floats]
+
+
 class _Problem:
     def __init__(
         self,
@@ -142,15 +145,17 @@ class _Problem:
                 summed[home] += widen(values, columns, self._tree.cliques[home])
         return calibrate(self._tree, self._sizes, summed, self._total)
 
-    def _loss(self, marginals: Marginals) -> tuple[float, dict[Clique, Floats]]:
-        loss, gradient = 0.0, {}
+    def _loss(self, marginals: Marginals) -> tuple[float, Arrays, Arrays]:
+        """Return the loss, its gradient, and what the model says of each measured marginal."""
+        loss, gradient, said = 0.0, {}, {}
         for columns, (counts, precision) in self._measured.items():
             home = self._homes[columns]
             found = narrow(marginals.values[home], self._tree.cliques[home], columns)
             off = found - counts
             gradient[columns] = off * precision
+            said[columns] = found
             loss += float((off * gradient[columns]).sum()) / 2
-        return loss, gradient
+        return loss, gradient, said
 
     def descend(self, start: dict[Clique, Floats], iterations: int) -> Fit:
         potentials = {
@@ -158,7 +163,7 @@ class _Problem:
             for columns, (counts, _) in self._measured.items()
         }
         marginals = self._marginals(potentials)
-        loss, gradient = self._loss(marginals)
+        loss, gradient, said = self._loss(marginals)
         largest = max((float(item[1].max()) for item in self._measured.values()), default=1.0)
         step = 1.0 / (self._total * largest)
         earlier = loss
@@ -166,13 +171,13 @@ class _Problem:
             for _ in range(30):
                 trial = {name: potentials[name] - step * gradient[name] for name in potentials}
                 found = self._marginals(trial)
-                lower, slope = self._loss(found)
-                if lower <= loss - 0.5 * self._gain(gradient, marginals, found):
+                lower, slope, says = self._loss(found)
+                if lower <= loss - 0.5 * _gain(gradient, said, says):
                     break
                 step /= 2
             else:
                 break  # no step goes down: as low as floats tell
-            potentials, marginals, loss, gradient = trial, found, lower, slope
+            potentials, marginals, loss, gradient, said = trial, found, lower, slope, says
             step *= 1.5
             if iteration % 20 == 0:
                 if earlier - loss <= _ENOUGH * max(earlier, 1e-12):
@@ -180,13 +185,10 @@ class _Problem:
                 earlier = loss
         return Fit(marginals, potentials, loss)
 
-    def _gain(
-        self, gradient: Mapping[Clique, Floats], before: Marginals, after: Marginals
-    ) -> float:
-        """Return the decrease that the gradient promises for this step."""
-        gain = 0.0
-        for columns, values in gradient.items():
-            home = self._homes[columns]
-            moved = before.values[home] - after.values[home]
-            gain += float((values * narrow(moved, self._tree.cliques[home], columns)).sum())
-        return gain
+
+def _gain(gradient: Arrays, before: Arrays, after: Arrays) -> float:
+    """Return the decrease that the gradient promises for this step."""
+    return sum(
+        float((values * (before[columns] - after[columns])).sum())
+        for columns, values in gradient.items()
+    )

@@ -17,15 +17,14 @@ exact fractions, so that a budget is spent to the last bit and never over.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import opendp.prelude as dp
 
+from manatee.budgets import discrete_gaussian, least_scale, opendp
 from manatee.errors import ProvisioningError
 
 COUNT_SENSITIVITY = 1
@@ -38,7 +37,7 @@ _TINY_RHO = 1e-12
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
-dp.enable_features("contrib")
+dp = opendp()
 
 
 def check_budget(*, epsilon: float, delta: float) -> None:
@@ -80,31 +79,9 @@ def rho_for(*, epsilon: float, delta: float) -> float:
 
 def epsilon_of(*, rho: float, delta: float) -> float:
     """Return the epsilon that OpenDP states for a rho-zCDP mechanism at `delta`."""
-    measurement, _ = _gaussian(Fraction(rho))
+    measurement, _ = discrete_gaussian(Fraction(rho), COUNT_SENSITIVITY)
     profile = dp.c.make_zCDP_to_approxDP(measurement).map(COUNT_SENSITIVITY)
     return float(profile.epsilon(delta))
-
-
-def _gaussian(rho: Fraction, sensitivity: int = COUNT_SENSITIVITY) -> tuple[Any, float]:
-    """Return the discrete Gaussian with the least scale whose map stays within `rho`."""
-    space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l2_distance(T="i64")
-    return _within(
-        rho,
-        sensitivity * math.sqrt(1 / (2 * float(rho))),
-        lambda scale: dp.m.make_gaussian(*space, scale=scale),
-        sensitivity,
-    )
-
-
-def _within(
-    rho: Fraction, scale: float, make: Callable[[float], Any], sensitivity: float
-) -> tuple[Any, float]:
-    for _ in range(200):
-        measurement = make(scale)
-        if Fraction(measurement.map(sensitivity)) <= rho:
-            return measurement, scale
-        scale *= 1 + 1e-13
-    raise ProvisioningError("no noise scale fits the privacy budget.")
 
 
 def _check(rho: Fraction, sensitivity: float) -> None:
@@ -133,19 +110,32 @@ class Charge:
 
 @dataclass
 class Budget:
-    """A rho budget and everything charged to it. Charged before the noise is drawn."""
+    """A rho budget and everything charged to it. Charged before the noise is drawn.
+
+    Attributes:
+        parts: Parts that were given out and have not come back: all of each counts as gone.
+    """
 
     rho: Fraction
     charges: list[Charge] = field(default_factory=list)
+    parts: list[Budget] = field(default_factory=list)
 
     @property
     def spent(self) -> Fraction:
         """Exact sum of all charges."""
         return sum((charge.rho for charge in self.charges), Fraction(0))
 
-    def _charge(self, charge: Charge) -> None:
-        if charge.rho <= 0 or self.spent + charge.rho > self.rho:
+    @property
+    def left(self) -> Fraction:
+        """What may still be spent: neither charged nor given out as a part."""
+        return self.rho - self.spent - sum((part.rho for part in self.parts), Fraction(0))
+
+    def _require(self, rho: Fraction) -> None:
+        if not 0 < rho <= self.left:
             raise ProvisioningError("a measurement would go over the privacy budget.")
+
+    def _charge(self, charge: Charge) -> None:
+        self._require(charge.rho)
         self.charges.append(charge)
 
     def measure(
@@ -177,7 +167,7 @@ class Budget:
         if not isinstance(sensitivity, int):
             raise ProvisioningError("the sensitivity of counts is a whole number of rows.")
         exact = np.asarray(counts, dtype=np.int64)
-        measurement, scale = _gaussian(rho, sensitivity)
+        measurement, scale = discrete_gaussian(rho, sensitivity)
         self._charge(Charge(what, "discrete-gaussian", sensitivity, scale, rho))
         noisy = measurement(exact.ravel().tolist()) if exact.size else []
         return np.array(noisy, dtype=np.float64).reshape(exact.shape), scale
@@ -205,32 +195,43 @@ class Budget:
             dp.vector_domain(dp.atom_domain(T="f64", nan=False)),
             dp.linf_distance(T="f64"),
         )
-        measurement, scale = _within(
-            rho,
-            float(sensitivity) / math.sqrt(2 * float(rho)),
+        measurement, scale = least_scale(
             lambda width: dp.m.make_noisy_max(
                 *space, dp.zero_concentrated_divergence(), scale=width
             ),
-            float(sensitivity),
+            rho,
+            start=float(sensitivity) / math.sqrt(2 * float(rho)),
+            sensitivity=float(sensitivity),
         )
         self._charge(Charge(what, "noisy-max-gumbel", sensitivity, scale, rho))
         return int(measurement([float(score) for score in scores]))
 
     def part(self, rho: Fraction) -> Budget:
-        """Return a budget of its own that is spent out of this one; see `join`.
+        """Return a budget of its own, taken out of this one at once.
+
+        What it does not spend comes back with `join`; a part that never joins stays spent.
 
         Raises:
             ProvisioningError: More than is left.
         """
-        if rho <= 0 or self.spent + rho > self.rho:
-            raise ProvisioningError("a part would go over the privacy budget.")
+        self._require(rho)
+        part = self._own(rho)
+        self.parts.append(part)
+        return part
+
+    def _own(self, rho: Fraction) -> Budget:
+        """Return a part of this budget's own kind."""
         return Budget(rho)
 
     def join(self, part: Budget, *, where: str) -> None:
-        """Charge everything that a part has spent.
+        """Charge everything that a part has spent, and take back the rest of it.
 
         Raises:
-            ProvisioningError: It goes over what is left.
+            ProvisioningError: It is no part of this budget, or has joined before.
         """
+        open_parts = [item for item in self.parts if item is not part]
+        if len(open_parts) == len(self.parts) or part.parts:
+            raise ProvisioningError("only a part that was given out, whole, can join its budget.")
+        self.parts = open_parts
         for charge in part.charges:
             self._charge(replace(charge, what=f"{where}: {charge.what}"))

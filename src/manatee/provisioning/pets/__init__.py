@@ -6,7 +6,7 @@ What each guarantees, and what not, is in `docs/explanation/privacy-technologies
 from __future__ import annotations
 
 from manatee.provisioning.pets._categories import Randomise, better_by_rule
-from manatee.provisioning.pets._ceremony import accept, begin, share
+from manatee.provisioning.pets._ceremony import accept, begin, provider_of, share
 from manatee.provisioning.pets._dummy import MAX_DUMMY_ROWS, dummy_tables
 from manatee.provisioning.pets._estimators import debias_frequencies, debias_mean
 from manatee.provisioning.pets._exact import MAX_EPSILON, MIN_EPSILON
@@ -16,14 +16,21 @@ from manatee.provisioning.pets._numbers import RandomiseNumber
 from manatee.provisioning.pets._plain import Keep, Suppress
 from manatee.provisioning.pets._project_keys import (
     ProjectKey,
-    fingerprint,
-    new_secret,
+    SharedKey,
     project_key,
-    read_secret,
+    read_shared_key,
+)
+from manatee.provisioning.pets._promise import (
+    RowPlan,
+    RowPromise,
+    promise_of_all,
+    row_promise,
+    shares,
 )
 from manatee.provisioning.pets._protect import Diversity, Protect
 from manatee.provisioning.pets._pseudonyms import Pseudonym
-from manatee.provisioning.pets._rows import RowPlan, RowStatement, RowTwin
+from manatee.provisioning.pets._rows import RowStatement, RowTwin
+from manatee.provisioning.pets._shuffle import shuffled
 
 __all__ = [
     "MAX_DUMMY_ROWS",
@@ -39,9 +46,11 @@ __all__ = [
     "Randomise",
     "RandomiseNumber",
     "RowPlan",
+    "RowPromise",
     "RowStatement",
     "RowTwin",
     "Running",
+    "SharedKey",
     "Suppress",
     "Treatment",
     "TreatmentRecord",
@@ -51,9 +60,12 @@ __all__ = [
     "debias_frequencies",
     "debias_mean",
     "dummy_tables",
-    "fingerprint",
-    "new_secret",
     "project_key",
-    "read_secret",
+    "promise_of_all",
+    "provider_of",
+    "read_shared_key",
+    "row_promise",
     "share",
+    "shares",
+    "shuffled",
 ]

@@ -5,45 +5,56 @@
 2. `share`: having everyone's commitment, each encrypts its share to each other's recipient (age).
    The commitments are then fixed: one that changes later is refused.
 3. `accept`: each opens the others' shares, compares them with their commitments, and derives the
-   secret from all shares. It is written only when the fingerprint that another provider read
-   aloud is the same.
+   secret from all shares. Each reads its own code aloud, over a channel where the others know its
+   voice; the secret is written only when the codes heard from all others are right. Then the
+   share is forgotten, so that nobody who steals the machine later can do the ceremony again.
 
-Attacks named: a provider that waits to choose its share after seeing others' (the commitment
-binds it); one that repeats another's commitment as its own (recipient and name are inside; each
-must differ); someone between them who swaps recipients or shares (the secrets then differ, and so
-do the fingerprints read aloud); a share of another ceremony (the transcript is inside the
-ciphertext). Not prevented: a provider that learns the secret first may walk away and begin anew,
-visibly; and any one provider can publish the secret.
+Attacks named: one who only reads along (shares are encrypted, commitments hide them); a provider
+that waits to choose its share after seeing others' (the commitment binds it); one that repeats
+another's commitment as its own (recipient and name are inside; each must differ); someone between
+them who swaps recipients or shares (the secrets differ, and so do the codes: 80 bits, which the
+commitments leave one try to guess); a share of another ceremony (the transcript is inside the
+ciphertext); a person who types what their own screen shows (each provider's code is another). Not
+prevented: a provider that learns the secret first may walk away and begin anew, visibly; and any
+one provider can publish the secret.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
-import json
-import re
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 import pyrage
 
-from manatee.errors import ConflictError, MalformedError, SealingError
+from manatee.errors import ConflictError, MalformedError
+from manatee.provisioning.pets._ceremony_parts import (
+    FORMAT,
+    Commitment,
+    Kept,
+    check_kept,
+    check_name,
+    commitment,
+    everyone,
+    open_share,
+    read_part,
+    seal_share,
+    transcript,
+)
+from manatee.provisioning.pets._private_files import read_private, write_private
 from manatee.provisioning.pets._project_keys import (
     SECRET_BYTES,
+    SharedKey,
     derive,
-    fingerprint,
-    read_private,
-    write_private,
+    grouped,
+    write_shared_key,
 )
 
-FORMAT = "manatee-pseudonym-ceremony/1"
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-_HEX = re.compile(r"[0-9a-f]{64}")
-_STATE = frozenset({"format", "project", "provider", "share", "nonce", "identity", "transcript"})
-_COMMITMENT = frozenset({"format", "project", "provider", "recipient", "commitment"})
-_SHARE = frozenset({"transcript", "provider", "share", "nonce"})
+CODE_DIGITS = 20
+"""Hexadecimal digits that are read aloud: 80 bits."""
 
 
 def begin(state: Path, *, project: str, provider: str) -> str:
@@ -52,41 +63,31 @@ def begin(state: Path, *, project: str, provider: str) -> str:
     Raises:
         MalformedError: A name that is not of a-z, 0-9, '.', '_' and '-'.
         ConflictError: The file exists: a ceremony is not begun twice.
+        SettingsError: The file cannot be written.
     """
-    if not _NAME.fullmatch(project) or not _NAME.fullmatch(provider):
-        raise MalformedError("project and provider must be of a-z, 0-9, '.', '_' and '-'.")
-    identity = pyrage.x25519.Identity.generate()
-    kept = {
-        "format": FORMAT,
-        "project": project,
-        "provider": provider,
-        "share": secrets.token_bytes(SECRET_BYTES).hex(),
-        "nonce": secrets.token_bytes(SECRET_BYTES).hex(),
-        "identity": str(identity),
-        "transcript": "",
-    }
-    write_private(state, json.dumps(kept))
-    return json.dumps(_own(kept))
+    check_name(project, what="the project's name")
+    check_name(provider, what="the provider's name")
+    kept = Kept(
+        format=FORMAT,
+        project=project,
+        provider=provider,
+        share=secrets.token_bytes(SECRET_BYTES).hex(),
+        nonce=secrets.token_bytes(SECRET_BYTES).hex(),
+        identity=str(pyrage.x25519.Identity.generate()),
+    )
+    write_private(state, msgspec.json.encode(kept).decode())
+    return msgspec.json.encode(commitment(kept)).decode()
 
 
-def _own(kept: Mapping[str, str]) -> dict[str, str]:
-    recipient = str(pyrage.x25519.Identity.from_str(kept["identity"]).to_public())
-    public = {
-        "format": FORMAT,
-        "project": kept["project"],
-        "provider": kept["provider"],
-        "recipient": recipient,
-    }
-    return {**public, "commitment": _commitment(public, kept["nonce"], kept["share"])}
-
-
-def _commitment(public: Mapping[str, str], nonce: str, share: str) -> str:
-    parts = [FORMAT, public["project"], public["provider"], public["recipient"], nonce, share]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+def provider_of(state: Path) -> str:
+    """Return whose ceremony a file of `begin` is. Raises as `share` for a file that is none."""
+    return _kept(state).provider
 
 
 def share(state: Path, commitments: Sequence[str]) -> dict[str, str]:
     """Fix the commitments and return the own share, encrypted for each other provider by name.
+
+    May be called again with the same commitments.
 
     Args:
         state: The file that `begin` made.
@@ -95,154 +96,112 @@ def share(state: Path, commitments: Sequence[str]) -> dict[str, str]:
     Raises:
         MalformedError: No commitments of one project, or two of one provider or recipient.
         ConflictError: Other commitments than those this ceremony was fixed to.
+        SettingsError: The state cannot be read or written.
     """
     kept = _kept(state)
-    everyone = _everyone(kept, commitments)
-    transcript = _transcript(everyone)
-    if kept["transcript"] not in {"", transcript}:
+    others = tuple(read_part(text, Commitment, what="a commitment") for text in commitments)
+    found = everyone(kept, others)
+    told = transcript(found)
+    if kept.others and transcript(everyone(kept, kept.others)) != told:
         raise ConflictError(
             "the commitments differ from those the share was given out for.",
             hint="Someone changed theirs; begin a new ceremony, all of you.",
         )
-    write_private(state, json.dumps({**kept, "transcript": transcript}), replace=True)
-    message = {
-        "transcript": transcript,
-        "provider": kept["provider"],
-        "share": kept["share"],
-        "nonce": kept["nonce"],
-    }
+    fixed = msgspec.structs.replace(kept, others=others)
+    write_private(state, msgspec.json.encode(fixed).decode(), replace=True)
     return {
-        name: _seal(json.dumps(message), public["recipient"])
-        for name, public in everyone.items()
-        if name != kept["provider"]
+        name: seal_share(kept, told, public.recipient)
+        for name, public in found.items()
+        if name != kept.provider
     }
 
 
-def _seal(text: str, recipient: str) -> str:
-    to = pyrage.x25519.Recipient.from_str(recipient)
-    return base64.b64encode(pyrage.encrypt(text.encode(), [to])).decode()
+def accept(state: Path, shares: Sequence[str], *, heard: Mapping[str, str], key: Path) -> str:
+    """Derive the common secret; write it once the codes of all others were heard.
 
-
-def accept(
-    state: Path, commitments: Sequence[str], shares: Sequence[str], *, heard: str | None, key: Path
-) -> str:
-    """Derive the common secret; write it once its fingerprint was heard from another provider.
+    Effects: with `heard`, writes `key` and removes `state`; without, writes nothing.
 
     Args:
         state: The file that `begin` made.
-        commitments: As for `share`.
         shares: One from each other provider, encrypted for this one.
-        heard: The fingerprint another provider read aloud; None to only compute one's own.
-        key: The secret's new file.
+        heard: What each other provider read aloud, by name; empty to only learn one's own code.
+        key: The shared key's new file.
 
     Returns:
-        The own fingerprint, to be read aloud.
+        The code of this provider, to be read aloud to all others.
 
     Raises:
         SealingError: A share that does not open.
+        MalformedError: Codes of other providers than those that take part.
         ConflictError: A share that is not the committed one, is missing or of another ceremony;
-            a fingerprint that differs; or `key` exists.
+            a code that differs; or `key` exists.
+        SettingsError: The state cannot be read, or the key not written.
     """
     kept = _kept(state)
-    everyone = _everyone(kept, commitments)
-    transcript = _transcript(everyone)
-    if kept["transcript"] != transcript:
+    if not kept.others:
         raise ConflictError(
-            "the commitments are not those this provider gave its share out for.",
-            hint="Run `share` first, with the same commitments.",
+            "this provider has not given its share out.",
+            hint="Run `share` first, with the commitments of all others.",
         )
-    found = {kept["provider"]: bytes.fromhex(kept["share"])}
+    found = everyone(kept, kept.others)
+    opened = {kept.provider: bytes.fromhex(kept.share)}
     for sealed in shares:
-        name, part = _open(kept, everyone, transcript, sealed)
-        if name in found:
+        name, part = open_share(kept, found, sealed)
+        if name in opened:
             raise ConflictError("a provider's share is there twice, or is one's own.")
-        found[name] = part
-    if set(found) != set(everyone):
-        raise ConflictError("a share of every provider is needed.")
+        opened[name] = part
+    missing = sorted(set(found) - set(opened))
+    if missing:
+        raise ConflictError(f"a share of every provider is needed; missing: {', '.join(missing)}.")
     secret = derive(
-        b"".join(found[name] for name in sorted(found)),
+        b"".join(opened[name] for name in sorted(opened)),
         b"ceremony",
-        kept["project"].encode(),
-        salt=bytes.fromhex(transcript),
+        kept.project.encode(),
+        salt=bytes.fromhex(transcript(found)),
     )
-    own = fingerprint(secret)
-    if heard is not None:
-        if not hmac.compare_digest(heard.replace(" ", "").encode(), own.replace(" ", "").encode()):
-            raise ConflictError(
-                "the fingerprints differ: you do not hold the same secret. Nothing was written.",
-                hint="Somebody may stand between you; begin a new ceremony over another channel.",
-            )
-        write_private(key, secret.hex())
+    own = code(secret, kept.provider)
+    if heard:
+        others = {public.provider: code(secret, public.provider) for public in kept.others}
+        _compare(heard, others, own)
+        write_shared_key(key, SharedKey(kept.project, secret))
+        state.unlink()
     return own
 
 
-def _open(
-    kept: Mapping[str, str], everyone: Mapping[str, Mapping[str, str]], transcript: str, sealed: str
-) -> tuple[str, bytes]:
-    identity = pyrage.x25519.Identity.from_str(kept["identity"])
-    try:
-        text = pyrage.decrypt(base64.b64decode(sealed, validate=True), [identity])
-    except (pyrage.DecryptError, ValueError) as error:
-        raise SealingError("a share did not open: meant for someone else, or damaged.") from error
-    message = _parse(bytes(text).decode(errors="replace"), _SHARE, what="a share")
-    public = everyone.get(message["provider"])
-    if public is None or message["transcript"] != transcript:
-        raise ConflictError("a share belongs to another ceremony.")
-    if not _HEX.fullmatch(message["share"]) or not _HEX.fullmatch(message["nonce"]):
-        raise MalformedError("a share must be 32 bytes.")
-    told = _commitment(public, message["nonce"], message["share"])
-    if not hmac.compare_digest(told, public["commitment"]):
-        raise ConflictError(
-            "a share is not the one its provider committed to.",
-            hint="That provider may have tried to choose the secret; ask, and begin anew.",
+def code(secret: bytes, provider: str) -> str:
+    """Return what a provider reads aloud; it reveals nothing of the secret or others' codes."""
+    told = hashlib.sha256(derive(secret, b"spoken", provider.encode())).hexdigest()
+    return grouped(told[:CODE_DIGITS])
+
+
+def _compare(heard: Mapping[str, str], codes: Mapping[str, str], own: str) -> None:
+    if set(heard) != set(codes):
+        raise MalformedError(
+            f"the codes of {', '.join(sorted(codes))} are needed, heard from each of them."
         )
-    return message["provider"], bytes.fromhex(message["share"])
+    for name in sorted(codes):
+        if _same(heard[name], own):
+            raise MalformedError(
+                f"this provider's own code was given as that of {name!r}.",
+                hint=f"Ask {name} to read aloud what their screen shows.",
+            )
+        if not _same(heard[name], codes[name]):
+            raise ConflictError(
+                f"the code of {name!r} is not the one expected: you do not hold the same secret. "
+                "Nothing was written.",
+                hint="Read it once more. If it still differs, somebody may stand between you: "
+                "begin a new ceremony over another channel.",
+            )
 
 
-def _kept(state: Path) -> dict[str, str]:
-    kept = _parse(read_private(state), _STATE, what="the ceremony's file")
-    if kept["format"] != FORMAT:
-        raise MalformedError(f"the ceremony's file must be of the format {FORMAT}.")
+def _same(heard: str, told: str) -> bool:
+    plain = "".join(heard.lower().replace("-", " ").split())
+    return hmac.compare_digest(plain.encode(), told.replace(" ", "").encode())
+
+
+def _kept(state: Path) -> Kept:
+    kept = read_part(read_private(state), Kept, what="the ceremony's private file")
+    if kept.format != FORMAT:
+        raise MalformedError(f"the ceremony's private file must be of the format {FORMAT}.")
+    check_kept(kept)
     return kept
-
-
-def _everyone(kept: Mapping[str, str], texts: Sequence[str]) -> dict[str, dict[str, str]]:
-    found = {kept["provider"]: _own(kept)}
-    for text in texts:
-        public = _parse(text, _COMMITMENT, what="a commitment")
-        if public["format"] != FORMAT or public["project"] != kept["project"]:
-            raise MalformedError("a commitment is of another project or format.")
-        try:
-            pyrage.x25519.Recipient.from_str(public["recipient"])
-        except pyrage.RecipientError as error:
-            raise MalformedError("a commitment names no age recipient.") from error
-        if not _NAME.fullmatch(public["provider"]) or not _HEX.fullmatch(public["commitment"]):
-            raise MalformedError("a commitment needs a provider's name and 64 hex digits.")
-        repeated = any(
-            public[part] == other[part]
-            for other in found.values()
-            for part in ("provider", "recipient", "commitment")
-        )
-        if repeated:
-            raise MalformedError("two commitments share a provider, recipient or value.")
-        found[public["provider"]] = public
-    if len(found) < 2:
-        raise MalformedError("a ceremony needs at least two providers.")
-    return found
-
-
-def _transcript(everyone: Mapping[str, Mapping[str, str]]) -> str:
-    text = json.dumps([sorted(everyone[name].items()) for name in sorted(everyone)])
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _parse(text: str, names: frozenset[str], *, what: str) -> dict[str, str]:
-    try:
-        found = json.loads(text) if len(text) <= 65_536 else None
-    except (ValueError, RecursionError):
-        found = None  # without the cause: it could quote a secret
-    if not isinstance(found, dict) or set(found) != names:
-        raise MalformedError(f"{what} is not one.")
-    if not all(isinstance(part, str) for part in found.values()):
-        raise MalformedError(f"{what} is not one.")
-    return dict(found)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from manatee.errors import ProvisioningError
 from manatee.provisioning.pets._interface import TreatmentRecord
-from manatee.provisioning.pets._numbers import Windows
+from manatee.provisioning.pets._windows import Windows
 
 
 def debias_frequencies(counts: Mapping[str, int], record: TreatmentRecord) -> dict[str, float]:

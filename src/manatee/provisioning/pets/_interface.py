@@ -9,6 +9,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from manatee.contracts import Column
+from manatee.provisioning.pets._exact import ByteSource, from_system
 from manatee.provisioning.pets._project_keys import ProjectKey
 
 
@@ -18,7 +19,8 @@ class TreatmentRecord:
 
     Attributes:
         guarantee: The formal guarantee in words, or "no formal guarantee".
-        epsilon: Of one value under local differential privacy; None where there is no guarantee.
+        epsilon: Under local differential privacy, of the column's values in all rows of one
+            privacy unit; None where there is no guarantee.
         not_protected: What someone may still learn.
         parameters: Public constants; those of a mechanism suffice to debias its values.
         released: Estimates computed from randomised values alone.
@@ -35,9 +37,26 @@ class TreatmentRecord:
 
 @dataclass(frozen=True)
 class Context:
-    """What treatments may use beside the values: the keys of this project, by name."""
+    """What treatments may use beside the values.
+
+    Attributes:
+        keys: The keys of this project, by name.
+        source: Of uniform bytes; another than the operating system's protects nobody.
+    """
 
     keys: Mapping[str, ProjectKey] = field(default_factory=dict)
+    source: ByteSource = from_system
+
+
+def local_words(epsilon: float, rows: int, how: str) -> str:
+    """Return the guarantee of a locally randomised column in words."""
+    told = f"{epsilon:.12g}"
+    if rows == 1:
+        return f"{told}-local differential privacy of each value ({how})"
+    return (
+        f"{told}-local differential privacy of a person's values together, {told}/{rows} of each "
+        f"in at most {rows} rows ({how})"
+    )
 
 
 class Running(Protocol):

@@ -7,11 +7,9 @@ floating point between the grid and the noise.
 - Laplace: OpenDP's discrete Laplace; sensitivity is the whole range, `steps`. The column holds
   values held to the range (post-processing); the released mean is that of the unheld ones.
 - Piecewise (Wang, Xiao, Yang et al. 2019, "Collecting and Analyzing Multidimensional Data with
-  Local Differential Privacy", algorithm 2), made discrete. Of `steps + window` cells, the `window`
-  cells that start at the value's step have weight `inside`, all others weight `outside`, with
-  inside / outside <= e**epsilon: that ratio is the guarantee, and no rounding enters it. The mean
-  of the cell is linear in the step, so it can be undone without bias. The column holds cells
-  spread over the contract's range: `debias_mean` undoes this for any set of rows.
+  Local Differential Privacy", algorithm 2), made discrete (`_windows`). The mean of the cell is
+  linear in the step, so it can be undone without bias. The column holds cells spread over the
+  contract's range: `debias_mean` undoes this for any set of rows.
 """
 
 from __future__ import annotations
@@ -23,19 +21,18 @@ from functools import cache
 from typing import Any, Literal
 
 import numpy as np
-import opendp.prelude as dp
 import pyarrow as pa
 
+from manatee.budgets import opendp
 from manatee.contracts import Column, from_line, to_line
 from manatee.errors import ProvisioningError, SchemaMismatchError
 from manatee.provisioning.pets._categories import NEARLY_USELESS
-from manatee.provisioning.pets._exact import Draw, Whole, below_exp, check_epsilon, uniform_below
-from manatee.provisioning.pets._interface import Context, TreatmentRecord
+from manatee.provisioning.pets._exact import ByteSource, below_exp, value_epsilon
+from manatee.provisioning.pets._interface import Context, TreatmentRecord, local_words
+from manatee.provisioning.pets._windows import OUTSIDE, Windows, draw_cells
 
 MAX_STEPS = 1 << 16
 """Steps of the grid at most: rounding a value moves it by 1/131072 of its range or less."""
-
-OUTSIDE = 1 << 20
 
 
 def steps_of(column: Column) -> int:
@@ -46,63 +43,23 @@ def steps_of(column: Column) -> int:
     return MAX_STEPS
 
 
-@dataclass(frozen=True)
-class Windows:
-    """The piecewise mechanism's whole numbers; see the module."""
-
-    steps: int
-    window: int
-    inside: int
-    outside: int = OUTSIDE
-
-    @property
-    def cells(self) -> int:
-        """Cells of the answer."""
-        return self.steps + 1 + self.window - 1
-
-    @property
-    def total(self) -> int:
-        """Weight of all cells together."""
-        return self.inside * self.window + self.outside * (self.cells - self.window)
-
-    def weight(self, step: int, cell: int) -> int:
-        """Return the weight of a cell, of `total`, for a value at a step."""
-        return self.inside if step <= cell < step + self.window else self.outside
-
-    def undo(self, mean_cell: float) -> float:
-        """Return the mean step of values whose answers have that mean cell; unbiased."""
-        lift = self.inside - self.outside
-        flat = self.outside * self.cells * (self.cells - 1) / 2
-        corner = lift * self.window * (self.window - 1) / 2
-        return (self.total * mean_cell - flat - corner) / (lift * self.window)
-
-
 @cache
-def windows(steps: int, epsilon: float) -> Windows:
+def windows(steps: int, epsilon: Fraction, outside: int = OUTSIDE) -> Windows:
     """Return the mechanism for a grid: the window of the paper, the largest private weight."""
-    half = float(below_exp(Fraction(epsilon) / 2))
-    inside = math.floor(below_exp(Fraction(epsilon)) * OUTSIDE)
-    return Windows(steps, max(1, round(steps / half)), inside)
-
-
-def draw_cells(found: Whole, mechanism: Windows, draw: Draw = uniform_below) -> Whole:
-    """Draw the answer for each step, exactly."""
-    drawn = draw(mechanism.total, len(found))
-    core = mechanism.inside * mechanism.window
-    near = found + drawn // mechanism.inside
-    far = (drawn - core) // mechanism.outside
-    return np.where(drawn < core, near, np.where(far < found, far, far + mechanism.window))
+    half = float(below_exp(epsilon / 2))
+    inside = math.floor(below_exp(epsilon) * outside)
+    return Windows(steps, max(1, round(steps / half)), inside, outside)
 
 
 @cache
-def laplace(steps: int, epsilon: float) -> tuple[Any, float]:
+def laplace(steps: int, epsilon: Fraction) -> tuple[Any, float]:
     """Return OpenDP's discrete Laplace for values that differ by `steps`, and its scale."""
-    dp.enable_features("contrib")
+    dp = opendp()
     space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l1_distance(T="i64")
-    scale = steps / epsilon
+    scale = steps / float(epsilon)
     for _ in range(200):
         measurement = dp.m.make_laplace(*space, scale=scale)
-        if measurement.map(steps) <= epsilon:
+        if Fraction(measurement.map(steps)) <= epsilon:
             return measurement, scale
         scale *= 1 + 1e-13
     raise ProvisioningError("no noise scale fits the epsilon.")
@@ -110,14 +67,20 @@ def laplace(steps: int, epsilon: float) -> tuple[Any, float]:
 
 @dataclass(frozen=True)
 class RandomiseNumber:
-    """epsilon-LDP for a number, date or time stamp."""
+    """Local differential privacy for a number, date or time stamp.
+
+    Attributes:
+        epsilon: Of this column's values in all rows of one privacy unit.
+        rows: Rows a unit has at most; each value gets `epsilon / rows`.
+    """
 
     epsilon: float
     name: Literal["laplace", "piecewise"]
+    rows: int = 1
 
     def check(self, column: Column) -> None:
         """Refuse other types, and columns with missing values."""
-        check_epsilon(self.epsilon)
+        value_epsilon(self.epsilon, self.rows)
         if column.type == "identifier":
             raise ProvisioningError("local randomisation of an identifier protects nobody.")
         if not column.numeric:
@@ -135,12 +98,13 @@ class RandomiseNumber:
 
     def begin(self, column: Column, context: Context) -> _NumberRun:
         """Start on a column."""
-        return _NumberRun(column, self)
+        return _NumberRun(column, self, context.source)
 
 
 class _NumberRun:
-    def __init__(self, column: Column, treatment: RandomiseNumber) -> None:
-        self._column, self._treatment = column, treatment
+    def __init__(self, column: Column, treatment: RandomiseNumber, source: ByteSource) -> None:
+        self._column, self._treatment, self._source = column, treatment, source
+        self._epsilon = value_epsilon(treatment.epsilon, treatment.rows)
         self._steps = steps_of(column)
         self._low = column.minimum or 0.0
         self._width = (column.maximum or 0.0) - self._low
@@ -154,12 +118,12 @@ class _NumberRun:
         found = np.rint(place).astype(np.int64)
         self._n += len(found)
         if self._treatment.name == "laplace":
-            noisy = laplace(self._steps, self._treatment.epsilon)[0](found.tolist())
+            noisy = laplace(self._steps, self._epsilon)[0](found.tolist())
             told = np.array(noisy, dtype=np.float64)
             top = self._steps
         else:
-            mechanism = windows(self._steps, self._treatment.epsilon)
-            told = draw_cells(found, mechanism).astype(np.float64)
+            mechanism = windows(self._steps, self._epsilon)
+            told = draw_cells(found, mechanism, self._source).astype(np.float64)
             top = mechanism.cells - 1
         self._sum += int(told.sum())
         line = self._low + np.clip(told, 0, top) * (self._width / top)
@@ -168,18 +132,17 @@ class _NumberRun:
 
     def record(self) -> TreatmentRecord:
         mean = self._sum / max(self._n, 1)
-        epsilon, name = self._treatment.epsilon, self._treatment.name
+        name = self._treatment.name
         parameters: dict[str, float | int | str] = {
-            "epsilon": epsilon,
             "minimum": self._low,
             "maximum": self._low + self._width,
             "steps": self._steps,
         }
         if name == "laplace":
-            parameters["scale_in_steps"] = laplace(self._steps, epsilon)[1]
+            parameters["scale_in_steps"] = laplace(self._steps, self._epsilon)[1]
             limit = "values at the range's ends stand for all noise beyond them"
         else:
-            mechanism = windows(self._steps, epsilon)
+            mechanism = windows(self._steps, self._epsilon)
             parameters |= {
                 "window": mechanism.window,
                 "inside": mechanism.inside,
@@ -190,8 +153,8 @@ class _NumberRun:
         return TreatmentRecord(
             self._column.name,
             name,
-            f"{epsilon:g}-local differential privacy of each value ({name}, discrete)",
-            epsilon,
+            local_words(self._treatment.epsilon, self._treatment.rows, f"{name}, discrete"),
+            self._treatment.epsilon,
             (
                 NEARLY_USELESS.replace("frequencies", "mean"),
                 limit,

@@ -49,7 +49,7 @@ class Pseudonym:
         if self.key not in context.keys:
             raise ProvisioningError(
                 f"the run has no pseudonym key {self.key!r}.",
-                hint="Make one with `manatee pseudonym-key new`.",
+                hint="Its context must have a key of that name.",
             )
         return _PseudonymRun(column, context.keys[self.key])
 
@@ -75,6 +75,9 @@ class _PseudonymRun:
         return told.take(coded.indices)
 
     def record(self) -> TreatmentRecord:
+        parameters = {"key": self._key.name, "function": "HMAC-SHA-256"}
+        if self._key.shared:
+            parameters["shared_key"] = self._key.shared
         return TreatmentRecord(
             self._column.name,
             "pseudonym",
@@ -85,7 +88,7 @@ class _PseudonymRun:
                 "which rows belong to one person, and how many",
                 "a person recognised by other columns, in all of their rows",
             ),
-            {"key": self._key.name, "function": "HMAC-SHA-256"},
+            parameters,
         )
 
 

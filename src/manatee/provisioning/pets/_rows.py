@@ -11,7 +11,6 @@ import hmac
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +18,14 @@ import pyarrow as pa
 
 from manatee.contracts import Contract, ForeignKey, Table, arrow_schema
 from manatee.errors import ProvisioningError
-from manatee.provisioning.pets._interface import Context, Treatment, TreatmentRecord
-from manatee.provisioning.pets._protect import Groups, Protect
+from manatee.provisioning.pets._interface import Context, TreatmentRecord
+from manatee.provisioning.pets._promise import (
+    RowPlan,
+    check_shares,
+    promise_words,
+    row_promise,
+)
+from manatee.provisioning.pets._protect import Groups
 from manatee.provisioning.pets._pseudonyms import Collisions, Pseudonym
 
 Mask = npt.NDArray[np.bool_]
@@ -29,22 +34,8 @@ Batches = Callable[[str], Iterator[pa.RecordBatch]]
 
 
 @dataclass(frozen=True)
-class RowPlan:
-    """How the rows of one table are released.
-
-    Attributes:
-        columns: A treatment for every column.
-        sample: Chance that a row stays; the same for tables that belong together.
-    """
-
-    columns: Mapping[str, Treatment]
-    sample: Fraction | None = None
-    protect: Protect | None = None
-
-
-@dataclass(frozen=True)
 class RowStatement:
-    """What is promised about the rows of one table."""
+    """What is promised about the rows of one table; `row_epsilon` of one privacy unit."""
 
     table: str
     columns: tuple[TreatmentRecord, ...]
@@ -66,7 +57,8 @@ class RowTwin:
         """Take plans that `manatee.provisioning.spec` accepted; reads nothing yet.
 
         Raises:
-            ProvisioningError: A column without a treatment, or with one that does not fit.
+            ProvisioningError: A column without a treatment, with one that does not fit, or with
+                one that gives each row of a person the whole epsilon.
         """
         self._contract, self._plans, self._batches = contract, plans, batches
         self._context = context
@@ -79,6 +71,7 @@ class RowTwin:
                 raise ProvisioningError(f"table {name!r} needs one treatment for every column.")
             for column in table.columns:
                 plan.columns[column.name].check(column)
+            check_shares(table, plan.columns)
 
     def statement(self, name: str) -> RowStatement:
         """Return the statement of a table whose rows were all taken. Raises KeyError before."""
@@ -86,6 +79,8 @@ class RowTwin:
 
     def rows(self, name: str) -> Iterator[pa.RecordBatch]:
         """Yield the released rows of a table; its parents' rows must have been taken before.
+
+        They stand in the private order, which may follow values: pass them through `shuffled`.
 
         Raises:
             ProvisioningError: Too many rows would be left out, two identifiers would share a
@@ -129,7 +124,7 @@ class RowTwin:
             check.finish()
         self._left_out[name] = left_out
         records = tuple(running[column.name].record() for column in table.columns)
-        self._statements[name] = _state(table, plan, records)
+        self._statements[name] = _state(self._contract, name, plan, records)
 
     def _groups(self, table: Table, plan: RowPlan) -> Groups | None:
         if plan.protect is None:
@@ -195,9 +190,12 @@ def _tuples(batch: pa.RecordBatch, columns: tuple[str, ...]) -> list[tuple[objec
     return list(zip(*(batch.column(name).to_pylist() for name in columns), strict=True))
 
 
-def _state(table: Table, plan: RowPlan, records: tuple[TreatmentRecord, ...]) -> RowStatement:
-    spent = [record.epsilon for record in records]
-    notes = ["the rows keep their order and, but for rows left out, their number"]
+def _state(
+    contract: Contract, name: str, plan: RowPlan, records: tuple[TreatmentRecord, ...]
+) -> RowStatement:
+    promise = row_promise(contract, name, plan)
+    guarantee, told = promise_words(contract, promise)
+    notes = list(told)
     if plan.sample is not None:
         notes.append(
             "rows are a secret sample: sampling alone is no differential privacy; "
@@ -208,26 +206,5 @@ def _state(table: Table, plan: RowPlan, records: tuple[TreatmentRecord, ...]) ->
             f"groups of at least {plan.protect.k} rows: hides nothing that a group shares, and "
             "does not survive a second release of the same people; no differential privacy"
         )
-    known = [value for value in spent if value is not None]
-    total = sum(known)
-    if len(known) < len(spent) or plan.sample is not None or plan.protect is not None:
-        bare = len(spent) - len(known)
-        return RowStatement(
-            table.name,
-            records,
-            f"no formal guarantee for a whole row: {bare} of {len(spent)} columns have none"
-            if bare
-            else "no formal guarantee: which rows are there depends on the rows",
-            None,
-            (*notes, f"the randomised columns of a row together cost epsilon {total:g}"),
-        )
-    times = table.max_rows_per_person
-    if times is not None and times > 1:
-        notes.append(f"a person with {times} rows has epsilon {total * times:g}")
-    return RowStatement(
-        table.name,
-        records,
-        f"{total:g}-local differential privacy of a whole row: the sum over its columns",
-        total,
-        tuple(notes),
-    )
+    epsilon = None if promise.epsilon is None else float(promise.epsilon)
+    return RowStatement(name, records, guarantee, epsilon, tuple(notes))

@@ -9,7 +9,7 @@ noise is scaled to that. The tables' costs add up.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import duckdb
@@ -17,19 +17,19 @@ import pyarrow as pa
 
 from manatee.contracts import Contract, arrow_type, literal, quoted
 from manatee.errors import ProvisioningError
-from manatee.provisioning.counting import BlockCounter
+from manatee.provisioning.counting import BlockCounter, Counter
 from manatee.provisioning.noise import Budget
 from manatee.provisioning.relational._links import children
 from manatee.provisioning.relational._plan import SynthesisPlan, Wide, shares, wides
 from manatee.provisioning.synthesis import Progress, Synthesiser, fit
-from manatee.provisioning.tables import BATCH_ROWS, Source
+from manatee.provisioning.tables import BATCH_ROWS, CountedTable, Source
 
 MEMORY = "512MB"
 """What DuckDB may hold while it joins; the rest goes to its temporary folder."""
 
 
 def measure(
-    source: Source,
+    source: Source | CountedTable,
     contract: Contract,
     plan: SynthesisPlan,
     *,
@@ -40,7 +40,8 @@ def measure(
     """Fit a model of every table of a plan.
 
     Args:
-        source: The checked tables; contribution bounds hold in it.
+        source: The checked tables; contribution bounds hold in it. Or one table by itself that is
+            counted in its database.
         contract: What they were checked against.
         plan: Which tables, by which mechanism.
         budget: Everything that is left of it is spent.
@@ -52,7 +53,7 @@ def measure(
             small.
     """
     tables = wides(contract, plan)
-    parts = shares(tables, budget.rho - budget.spent)
+    parts = shares(tables, budget.left)
     models = {}
     for number, wide in enumerate(tables):
         name = wide.link.table.name
@@ -64,7 +65,7 @@ def measure(
 
         told("reading the table", 0.0)
         part = budget.part(parts[name])
-        with BlockCounter(wide.columns, wide_rows(source, wide, tables), folder=folder) as counter:
+        with _counting(source, wide, tables, folder) as counter:
             models[name] = fit(
                 counter,
                 mechanism=item.mechanism,
@@ -75,6 +76,17 @@ def measure(
             )
         budget.join(part, where=name)
     return models
+
+
+@contextmanager
+def _counting(
+    source: Source | CountedTable, wide: Wide, every: tuple[Wide, ...], folder: Path | None
+) -> Iterator[Counter]:
+    if isinstance(source, CountedTable):
+        yield source.counter()  # the contract's only table: it has neither parent nor children
+        return
+    with BlockCounter(wide.columns, wide_rows(source, wide, every), folder=folder) as counter:
+        yield counter
 
 
 def wide_rows(source: Source, wide: Wide, every: tuple[Wide, ...]) -> Iterator[pa.RecordBatch]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from manatee.provisioning.runs._dress import check_dress, check_schema
 from manatee.provisioning.runs._fixed_noise import insecure_fixed
 from manatee.provisioning.runs._order import Order, make_order, read_order
+from manatee.provisioning.runs._private import Where, rows_and_digest
 from manatee.provisioning.runs._run import Desk, Outcome, provision, read_statement
 from manatee.provisioning.runs._secret import data_digest, derived, provider_secret, unbound
 from manatee.provisioning.runs._simple_order import synthesis_order
@@ -15,6 +16,7 @@ __all__ = [
     "Order",
     "Outcome",
     "PrivacyStatement",
+    "Where",
     "check_dress",
     "check_schema",
     "data_digest",
@@ -26,6 +28,7 @@ __all__ = [
     "provision",
     "read_order",
     "read_statement",
+    "rows_and_digest",
     "synthesis_order",
     "unbound",
 ]

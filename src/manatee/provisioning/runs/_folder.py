@@ -157,7 +157,12 @@ def _locked(path: Path) -> Iterator[None]:
     with path.open("w") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            # whoever held it before has removed the file: a lock on that holds nobody off
+            if os.stat(path).st_ino != os.fstat(stream.fileno()).st_ino:
+                raise BlockingIOError
+        except (BlockingIOError, FileNotFoundError) as error:
             raise ConflictError("another process is at this run.") from error
-        yield
-        path.unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)

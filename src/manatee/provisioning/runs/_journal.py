@@ -103,6 +103,7 @@ class JournalledBudget(Budget):
         question = _question("measure", what, rho, sensitivity, shape=shape)
         found = self.journal.next(question)
         if found is None:
+            self._require(rho)  # before the noise: an answer in the journal is an answer given
             drawing = self.within(rho)
             noisy, _ = drawing.measure(counts, rho, what=what, sensitivity=sensitivity)
             found = question | _charged(drawing) | {"answer": np.ravel(noisy).tolist()}
@@ -122,6 +123,7 @@ class JournalledBudget(Budget):
         question = _question("select", what, rho, sensitivity, shape=[len(scores)])
         found = self.journal.next(question)
         if found is None:
+            self._require(rho)
             drawing = self.within(rho)
             chosen = drawing.select(scores, rho, what=what, sensitivity=sensitivity)
             found = question | _charged(drawing) | {"answer": chosen}
@@ -129,9 +131,8 @@ class JournalledBudget(Budget):
         self._pay(found)
         return int(found["answer"])
 
-    def part(self, rho: Fraction) -> Budget:
-        """Return a part that writes into the same journal. See `Budget.part`."""
-        super().part(rho)
+    def _own(self, rho: Fraction) -> Budget:
+        """Return a part that writes into the same journal."""
         return JournalledBudget(rho, journal=self.journal, within=self.within)
 
     def _pay(self, found: dict[str, Any]) -> None:

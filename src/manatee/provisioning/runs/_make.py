@@ -6,29 +6,30 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 
+from manatee.contracts import arrow_schema
 from manatee.errors import ProvisioningError
 from manatee.provisioning.noise import Budget
 from manatee.provisioning.pets import (
     Context,
     ProjectKey,
-    Pseudonym,
     RowTwin,
     dummy_tables,
-    project_key,
+    shuffled,
 )
 from manatee.provisioning.relational import SynthesisPlan, TablePlan, generate, measure
 from manatee.provisioning.runs._order import Order, Progress
-from manatee.provisioning.runs._secret import derived
+from manatee.provisioning.runs._private import Private
 from manatee.provisioning.runs._statement import ColumnRecord, TableRecord
 from manatee.provisioning.spec import SynthesisTable
 from manatee.provisioning.synthesis import Task
-from manatee.provisioning.tables import Source, write_parquet
+from manatee.provisioning.tables import CountedTable, write_parquet
 
 
 def synthesise_tables(
     order: Order,
-    source: Source,
+    source: Private,
     twin: Path,
     *,
     spill: Path,
@@ -53,18 +54,35 @@ def _plan(item: SynthesisTable) -> TablePlan:
 
 
 def treat_tables(
-    order: Order, source: Source, twin: Path, *, secret: bytes, progress: Progress
+    order: Order,
+    source: Private,
+    twin: Path,
+    *,
+    spill: Path,
+    keys: Mapping[str, ProjectKey],
+    progress: Progress,
 ) -> list[TableRecord]:
-    """Write the tables treated row by row; returns what was done to each."""
-    if not order.rows:
-        return []
-    context = Context(_keys(order, secret))
+    """Write the tables treated row by row, in an order that says nothing.
+
+    Returns:
+        What was done to each.
+    """
+    if not order.rows or isinstance(source, CountedTable):
+        return []  # `opened` refuses to treat rows that stay in their database
+    context = Context(keys)
     work = RowTwin(order.contract, order.rows, lambda name: source.table(name).batches(), context)
     found = []
     for name in order.rows:
         progress(f"treating the rows of {name}", 0.7)
         path = twin / f"{name}.parquet"
-        if not write_parquet(work.rows(name), order.contract.table(name), path):
+        table = order.contract.table(name)
+        rows = shuffled(
+            work.rows(name),
+            arrow_schema(table),
+            n_rows=pq.read_metadata(source.table(name).path).num_rows,
+            folder=spill,
+        )
+        if not write_parquet(rows, table, path):
             raise ProvisioningError(f"no row of table {name!r} may be released.")
         said = work.statement(name)
         found.append(
@@ -88,19 +106,6 @@ def treat_tables(
             )
         )
     return found
-
-
-def _keys(order: Order, secret: bytes) -> Mapping[str, ProjectKey]:
-    """Derive pseudonym keys for this purpose: another purpose gets other pseudonyms."""
-    project = order.spec.purpose or order.contract.name
-    names = {
-        treatment.key
-        for plan in order.rows.values()
-        for treatment in plan.columns.values()
-        if isinstance(treatment, Pseudonym)
-    }
-    root = derived(secret, "pseudonyms")
-    return {name: project_key(root, project=project, name=name) for name in names}
 
 
 def make_dummies(order: Order, twin: Path, *, sampler: np.random.Generator) -> list[TableRecord]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from manatee.budgets import rho_of_pure
+from manatee.budgets import rho_of_pure, rounded_up
 from manatee.contracts import Contract, parse_contract
 from manatee.errors import SettingsError
-from manatee.provisioning.pets import Randomise, RandomiseNumber, RowPlan, Suppress
+from manatee.provisioning.pets import RowPlan, promise_of_all, row_promise
 from manatee.provisioning.spec import DummyTable, Spec, SynthesisTable, parse_spec
 
 Progress = Callable[[str, float], None]
@@ -64,20 +64,20 @@ class Order:
     def row_cost(self, name: str) -> Fraction | None:
         """Return the rho of a table treated row by row; None without a guarantee for whole rows.
 
-        Sequential composition over the columns of a row and the rows of a person.
+        Of one privacy unit, value by value: an epsilon of one value is its square's half in rho
+        (OpenDP), and the rhos of a row's columns and a person's rows add up. That is never more
+        than the rho of the summed epsilons, and much less for many values.
         """
-        plan = self.rows[name]
-        if plan.sample is not None or plan.protect is not None:
+        promise = row_promise(self.contract, name, self.rows[name])
+        if promise.epsilon is None:
             return None
-        total = 0.0
-        for treatment in plan.columns.values():
-            if isinstance(treatment, Suppress):
-                continue
-            if not isinstance(treatment, Randomise | RandomiseNumber):
-                return None
-            total += treatment.epsilon
-        times = self.contract.table(name).max_rows_per_person or 1
-        return rho_of_pure(total * times) if total else Fraction(0)
+        costs = (rho_of_pure(rounded_up(epsilon)) * times for epsilon, times in promise.values)
+        return sum(costs, Fraction(0))
+
+    @property
+    def local_epsilon(self) -> Fraction | None:
+        """Local epsilon of one privacy unit over all tables treated row by row; None without."""
+        return promise_of_all(self.contract, self.rows)
 
 
 def make_order(contract_text: bytes, spec_text: bytes) -> Order:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from manatee.contracts import n_cells
+from manatee.contracts import Contract, n_cells
 from manatee.provisioning.reports import (
     Measured,
     NoisyMarginal,
@@ -20,8 +20,9 @@ from manatee.provisioning.reports import (
 )
 from manatee.provisioning.runs._attacked import attack
 from manatee.provisioning.runs._order import Order, Progress
+from manatee.provisioning.runs._private import Private, names_of
 from manatee.provisioning.runs._statement import PrivacyStatement
-from manatee.provisioning.tables import Source
+from manatee.provisioning.tables import CountedTable
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,30 @@ def promise_in(statement: PrivacyStatement) -> Promise:
     )
 
 
+def part_of(contract: Contract, names: Collection[str]) -> Contract:
+    """Return the contract of some of its tables; what refers to another one is left out."""
+    tables = tuple(
+        replace(
+            table,
+            references=tuple(item for item in table.references if item.table in names),
+        )
+        for table in contract.tables
+        if table.name in names
+    )
+    return replace(contract, tables=tables)
+
+
+def _with_what_is_missing(promise: Promise, order: Order) -> Promise:
+    missing = [item.name for item in order.contract.tables if item.name not in order.tables]
+    if not missing:
+        return promise
+    note = f"Not in this twin, nor in its reports: {', '.join(missing)}."
+    return replace(promise, not_protected=(*promise.not_protected, note))
+
+
 def make_reports(
     order: Order,
-    source: Source,
+    source: Private,
     twin: Path,
     statement: PrivacyStatement,
     *,
@@ -70,33 +92,32 @@ def make_reports(
 
     Args:
         order: What was asked for.
-        source: The real tables; only the second report sees them.
+        source: The real tables; only the second report sees them, which is not made of a table
+            that stays in its database: it compares rows.
         twin: The folder of the twin's files.
         statement: What was promised.
         released: The journal's answers.
         attack_twins: Twins that membership attacks are tried on; 0 for no attacks.
         progress: Told what is being done.
     """
-    every = set(order.tables) == {table.name for table in order.contract.tables}
-    if not every:
-        return Pages({}, {}, passed=True)
-    promise = promise_in(statement)
+    promise = _with_what_is_missing(promise_in(statement), order)
     files = {name: twin / f"{name}.parquet" for name in order.tables}
     sampler = np.random.default_rng()
     shareable = shareable_report(
-        order.contract,
+        part_of(order.contract, order.tables),
         files,
         promise,
         measurements=_histograms(order, released),
         sampler=sampler,
     )
     pages = {"report.html": shareable.html, "report.json": shareable.numbers}
-    if set(source.names) != set(order.tables):
+    both = [name for name in order.tables if name in names_of(source)]
+    if not both or isinstance(source, CountedTable):
         return Pages(pages, {}, passed=shareable.passed)
     private = provider_report(
-        order.contract,
-        {name: source.table(name).path for name in order.tables},
-        files,
+        part_of(order.contract, both),
+        {name: source.table(name).path for name in both},
+        {name: files[name] for name in both},
         promise,
         sampler=sampler,
         tasks={

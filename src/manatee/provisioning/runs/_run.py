@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
@@ -25,16 +25,26 @@ from manatee.budgets import BudgetLedger, Charge
 from manatee.contracts import contract_digest
 from manatee.errors import ProvisioningError
 from manatee.provisioning.noise import Budget, rho_for
+from manatee.provisioning.pets import SharedKey
 from manatee.provisioning.runs._dress import check_dress
 from manatee.provisioning.runs._folder import RunFolder, written
 from manatee.provisioning.runs._journal import Journal, JournalledBudget
 from manatee.provisioning.runs._make import make_dummies, synthesise_tables, treat_tables
 from manatee.provisioning.runs._order import Order, Progress, onwards
+from manatee.provisioning.runs._private import (
+    Private,
+    Where,
+    digest_of,
+    n_rows,
+    names_of,
+    opened,
+    still_there,
+)
+from manatee.provisioning.runs._pseudonym_keys import pseudonym_keys
 from manatee.provisioning.runs._report_pages import make_reports
-from manatee.provisioning.runs._secret import data_digest, derived, unbound
+from manatee.provisioning.runs._secret import derived
 from manatee.provisioning.runs._statement import PrivacyStatement, TableRecord, in_words
 from manatee.provisioning.runs._write_statement import make_statement
-from manatee.provisioning.tables import Source, open_source
 from manatee.records import canonical_json, digest_bytes, digest_record
 
 FORMAT = "manatee-provisioning-run/1"
@@ -59,6 +69,7 @@ class Desk:
     Attributes:
         ledger: Where the budget is kept.
         secret: The provider's secret, 32 bytes.
+        shared: A pseudonym key that several providers agreed on; None: pseudonyms of its own.
         noise: Makes the budget that draws noise; another than `Budget` needs a `stamp`.
         attack_twins: Twins that membership attacks are tried on for the provider's own report.
         stamp: Printed on the statement; not empty where the noise protects nobody.
@@ -66,7 +77,8 @@ class Desk:
     """
 
     ledger: BudgetLedger
-    secret: bytes
+    secret: bytes = field(repr=False)
+    shared: SharedKey | None = None
     clock: Clock = system_clock
     noise: Callable[[Fraction], Budget] = Budget
     stamp: str = ""
@@ -86,7 +98,7 @@ class Outcome:
 
 def provision(
     order: Order,
-    where: Mapping[str, Path] | str,
+    where: Where,
     out: Path,
     *,
     desk: Desk,
@@ -99,7 +111,7 @@ def provision(
 
     Args:
         order: What to make.
-        where: The private tables, as `open_source` takes them.
+        where: The private tables, as `open_source` takes them, or one to be counted in place.
         out: Must not exist.
         desk: Ledger, secret and noise.
         resume: Go on with the run for `out` that was interrupted.
@@ -111,7 +123,9 @@ def provision(
         SchemaMismatchError: A table breaks the contract; nothing was spent.
         TableError: A table cannot be read; nothing was spent.
         ProvisioningError: The twin cannot be made within the budget, or the disk is full.
+        SettingsError: A shared pseudonym key that is not for this specification.
     """
+    pseudonym_keys(order, desk.secret, desk.shared)
     folder = RunFolder(out)
     with folder.held():
         record = folder.start(_record(order, desk), resume=resume)
@@ -133,6 +147,7 @@ def _record(order: Order, desk: Desk) -> dict[str, Any]:
             "contract": digest_record(contract_digest(order.contract)),
             "contract_text": digest_bytes(order.contract_text),
             "spec": digest_bytes(order.spec_text),
+            "shared_key": desk.shared.fingerprint if desk.shared else "",
             "stamp": desk.stamp,
             "versions": versions(),
         },
@@ -163,22 +178,24 @@ class _Run:
         self._progress = onwards(progress)
         self._id: str = record["run"]
         self._paid = False
+        self._keys = pseudonym_keys(order, desk.secret, desk.shared)
 
-    def play(self, where: Mapping[str, Path] | str) -> Outcome:
+    def play(self, where: Where) -> Outcome:
         order, desk = self._order, self._desk
         self._progress("reading and checking the tables", 0.0)
         own = self._folder.empty("private")
         key = derived(desk.secret, f"rows-left-out/{self._id}")
-        with _opened(where, order, own, key) as source:
+        with opened(where, order, own, key) as source:
             self._check(source, where, own)
             charges = self._charges()
             self._paid = bool(charges)
             desk.ledger.reserve(self._id, charges)
             self._done("reserve")
+            still_there(source)
             desk.ledger.commit(self._id)
             self._done("commit")
             budget, tables = self._make_twin(source, own)
-            statement = self._state(budget, tables)
+            statement = self._state(source, budget, tables)
             passed = self._report(source, budget, statement)
         shutil.rmtree(own, ignore_errors=True)
         self._folder.write("contract.yaml", order.contract_text)
@@ -202,19 +219,19 @@ class _Run:
             self._folder.save(self._record)
         self._desk.checkpoint(step)
 
-    def _check(self, source: Source, where: Mapping[str, Path] | str, own: Path) -> None:
+    def _check(self, source: Private, where: Where, own: Path) -> None:
         self._progress("digesting the tables", 0.1)
-        missing = [name for name in self._order.private if name not in source.names]
+        missing = [name for name in self._order.private if name not in names_of(source)]
         if missing:
             raise ProvisioningError(
                 f"table {missing[0]!r} is to be read and was not given.",
                 hint=f"Add --table {missing[0]}=PATH.",
             )
         if self._order.contract.privacy_unit.kind == "row":
-            digest = data_digest(source, self._desk.secret)
+            digest = digest_of(source, self._desk.secret)
         else:
-            with _opened(where, self._order, own, b"", whole=True) as every:
-                digest = data_digest(every, self._desk.secret)
+            with opened(where, self._order, own, b"", whole=True) as every:
+                digest = digest_of(every, self._desk.secret)
         if self._record.get("data_digest", digest) != digest:
             raise ProvisioningError(
                 "the tables are not those of the interrupted run.",
@@ -242,7 +259,7 @@ class _Run:
             )
         return Fraction(rho_for(epsilon=self._order.epsilon, delta=self._order.delta))
 
-    def _make_twin(self, source: Source, own: Path) -> tuple[Budget | None, list[TableRecord]]:
+    def _make_twin(self, source: Private, own: Path) -> tuple[Budget | None, list[TableRecord]]:
         order, desk = self._order, self._desk
         twin = self._folder.empty("twin")
         sampler = np.random.default_rng()  # draws from released numbers only; adds no privacy
@@ -263,16 +280,24 @@ class _Run:
                 progress=lambda step, part: self._progress(step, 0.15 + 0.55 * part),
             )
         records = [
-            *treat_tables(order, source, twin, secret=desk.secret, progress=self._progress),
+            *treat_tables(order, source, twin, spill=own, keys=self._keys, progress=self._progress),
             *make_dummies(order, twin, sampler=sampler),
         ]
         self._progress("checking that the twin wears the real tables' schema", 0.72)
         files = {name: twin / f"{name}.parquet" for name in order.tables}
-        check_dress(order.contract, files, folder=own)
+        broken = check_dress(order.contract, files, folder=own, treated=order.rows)
         self._done("twin")
+        records = [msgspec.structs.replace(r, broken=broken.get(r.table, {})) for r in records]
         return budget, records
 
-    def _state(self, budget: Budget | None, tables: list[TableRecord]) -> PrivacyStatement:
+    def _state(
+        self, source: Private, budget: Budget | None, tables: list[TableRecord]
+    ) -> PrivacyStatement:
+        public = [
+            name
+            for name in self._order.synthesis
+            if self._order.contract.table(name).rows == "public"
+        ]
         statement = make_statement(
             self._order,
             budget,
@@ -282,13 +307,14 @@ class _Run:
             ledger=self._desk.ledger if self._paid else None,
             stamp=self._desk.stamp,
             versions=versions(),
+            public_rows={name: n_rows(source, name) for name in public},
         )
         self._folder.write("statement.json", canonical_json(statement) + b"\n")
         self._folder.write("statement.txt", in_words(statement).encode())
         self._done("statement")
         return statement
 
-    def _report(self, source: Source, budget: Budget | None, statement: PrivacyStatement) -> bool:
+    def _report(self, source: Private, budget: Budget | None, statement: PrivacyStatement) -> bool:
         self._progress("writing the reports", 0.75)
         pages = make_reports(
             self._order,
@@ -305,15 +331,6 @@ class _Run:
             self._folder.write(name, text.encode(), mode=0o600)
         self._done("reports")
         return pages.passed
-
-
-def _opened(
-    where: Mapping[str, Path] | str, order: Order, folder: Path, key: bytes, *, whole: bool = False
-) -> Source:
-    if not order.private and not where:
-        return Source(order.contract, {}, folder)  # dummy tables alone: nothing is read
-    contract = unbound(order.contract) if whole else order.contract
-    return open_source(where, contract, folder=folder, truncation_key=key or None)
 
 
 def read_statement(folder: Path) -> PrivacyStatement:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -55,13 +55,18 @@ class ColumnRecord(Record, frozen=True, kw_only=True):
 
 
 class TableRecord(Record, frozen=True, kw_only=True):
-    """What was done to one table."""
+    """What was done to one table.
+
+    `broken` counts released rows that break a rule of the contract: treated columns no longer know
+    of each other. Counted in the released rows alone.
+    """
 
     table: str
     treatment: str
     guarantee: str
     columns: tuple[ColumnRecord, ...] = ()
     not_protected: tuple[str, ...] = ()
+    broken: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class BudgetRecord(Record, frozen=True, kw_only=True):
@@ -80,7 +85,9 @@ class PrivacyStatement(Record, frozen=True, kw_only=True):
     """What holds for a twin. Nothing in it depends on the private tables but through noise.
 
     `epsilon`, `delta` and `rho` are None where some table has no formal guarantee: then there is
-    no number for the whole. `data_digest` is keyed with a secret of the provider.
+    no number for the whole. `local_epsilon` is that of all tables treated row by row together, for
+    one privacy unit; None where there are none, or one has no guarantee. `data_digest` is keyed
+    with a secret of the provider.
     """
 
     format_version: Literal[1] = 1
@@ -94,6 +101,7 @@ class PrivacyStatement(Record, frozen=True, kw_only=True):
     epsilon: float | None
     delta: float | None
     rho: float | None
+    local_epsilon: float | None = None
     accounting: str
     randomness: str
     measurements: tuple[MeasurementRecord, ...]
@@ -104,11 +112,21 @@ class PrivacyStatement(Record, frozen=True, kw_only=True):
     versions: dict[str, str]
 
 
-def unit_words(kind: str) -> tuple[str, str]:
-    """Return the privacy unit and the neighbouring relation in words."""
-    if kind == "person":
-        return "one person with all of their rows", "all rows of one person added or removed"
-    return "one row", "one row added or removed"
+def unit_words(kind: str, *, treated: bool = False, drawn: bool = True) -> tuple[str, str]:
+    """Return the privacy unit and the neighbouring relation in words.
+
+    Args:
+        kind: Of the contract's privacy unit.
+        treated: Whether there are tables treated row by row: their rows stay, values change.
+        drawn: Whether there are tables drawn from a model, or nothing private was read.
+    """
+    person = kind == "person"
+    unit = "one person with all of their rows" if person else "one row"
+    gone = "all rows of one person added or removed" if person else "one row added or removed"
+    other = f"all values in {'the rows of one person' if person else 'one row'} changed"
+    if not treated:
+        return unit, gone
+    return unit, f"{gone}; in tables treated row by row, {other}" if drawn else other
 
 
 def measurement_records(budget: Budget) -> tuple[MeasurementRecord, ...]:
@@ -122,17 +140,6 @@ def measurement_records(budget: Budget) -> tuple[MeasurementRecord, ...]:
             rho=float(charge.rho),
         )
         for charge in budget.charges
-    )
-
-
-def delta_warnings(delta: float, noisy_rows: Mapping[str, int]) -> tuple[str, ...]:
-    """Return why a delta is too large for tables of these (noisy or public) numbers of rows."""
-    return tuple(
-        f"delta = {delta:g} is not below one over the number of rows of table {name!r} (about "
-        f"{rows}, as released): a mechanism may then publish a row outright and still keep its "
-        f"promise. Choose a delta well below {1 / max(rows, 1):.1g}."
-        for name, rows in noisy_rows.items()
-        if delta * max(rows, 1) >= 1
     )
 
 
@@ -175,11 +182,24 @@ def _promise(statement: PrivacyStatement) -> str:
         )
     if statement.epsilon == 0:
         return "It was made from the contract alone: no private value was read for it."
+    local = ""
+    if statement.local_epsilon:
+        local = (
+            " Of that, the tables treated row by row have a local epsilon of "
+            f"{statement.local_epsilon:.12g}; that their rows are there is shown."
+        )
+    if not statement.measurements:
+        unit = statement.privacy_unit.removeprefix("one ").partition(" ")[0]
+        return (
+            f"Whoever sees it learns almost the same whatever the values of any {unit} are: local "
+            f"differential privacy with epsilon = {statement.epsilon:.12g}, for "
+            f"{statement.neighbouring_relation}. That the rows are there, and how many, is shown."
+        )
     return (
         "Whoever sees it learns almost the same whether or not any "
         f"{statement.privacy_unit.removeprefix('one ')} is in the tables: it is differentially "
         f"private with epsilon = {statement.epsilon:g} and delta = {statement.delta:g} (rho = "
-        f"{statement.rho:.6g}), for {statement.neighbouring_relation}."
+        f"{statement.rho:.6g}), for {statement.neighbouring_relation}.{local}"
     )
 
 
@@ -188,6 +208,10 @@ def _table(table: TableRecord) -> list[str]:
     for column in table.columns:
         lines.append(f"  {column.column}: {column.treatment}; {column.guarantee}.")
         lines += [f"    not protected: {text}" for text in column.not_protected]
+    lines += [
+        f"  not kept: {rule}, in {count} of the released rows; its columns were treated one by one"
+        for rule, count in table.broken.items()
+    ]
     return [*lines, *(f"  not protected: {text}" for text in table.not_protected)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -19,11 +20,11 @@ from manatee.provisioning.runs._statement import (
     BudgetRecord,
     PrivacyStatement,
     TableRecord,
-    delta_warnings,
     measurement_records,
     not_protected,
     unit_words,
 )
+from manatee.provisioning.spec import delta_warnings
 
 MECHANISMS = {
     "mst": "MST on merged cells (McKenna, Miklau, Sheldon 2021)",
@@ -42,6 +43,7 @@ def make_statement(
     ledger: BudgetLedger | None,
     stamp: str,
     versions: Mapping[str, str],
+    public_rows: Mapping[str, int] | None = None,
 ) -> PrivacyStatement:
     """Return the statement of a twin.
 
@@ -54,9 +56,12 @@ def make_statement(
         ledger: Tells where the data set's budget stands; None: unknown.
         stamp: As printed.
         versions: Of the software.
+        public_rows: Rows of private tables whose number the contract says is public.
     """
     kind = order.contract.privacy_unit.kind
-    unit, relation = unit_words(kind)
+    unit, relation = unit_words(
+        kind, treated=bool(order.rows), drawn=bool(order.synthesis) or not order.rows
+    )
     costs = [order.row_cost(name) for name in order.rows]
     unbounded = None in costs
     tables = [*_synthesised(order, unit), *others]
@@ -78,12 +83,15 @@ def make_statement(
         epsilon=None if unbounded else epsilon,
         delta=None if unbounded else delta,
         rho=None if unbounded else rho,
+        local_epsilon=_local(order),
         accounting=ACCOUNTING,
         randomness="fixed in advance" if stamp else RANDOMNESS,
         measurements=() if budget is None else measurement_records(budget),
         tables=tuple(tables),
         not_protected=not_protected(kind),
-        warnings=delta_warnings(order.delta or 0.0, counted),
+        warnings=delta_warnings(
+            order.contract, order.spec, rows={**counted, **(public_rows or {})}
+        ),
         budget=None if ledger is None else _budget(order.contract.name, ledger),
         versions=dict(versions),
     )
@@ -105,16 +113,22 @@ def _total(
 ) -> tuple[float, float, float]:
     """Return epsilon, delta and rho of the whole run; what others cost is added as the ledger does.
 
-    Zero where nothing private was read.
+    Zero where nothing private was read. Local guarantees are pure: alone they need no delta, and
+    beside a synthesis the smaller of two true bounds is told, zCDP's and the plain sum.
     """
-    if budget is not None:
-        costs = [*costs, budget.spent]
+    rho = rounded_up(sum(costs, budget.spent if budget else Fraction(0)))
+    local = _local(order) or 0.0
+    if budget is None or order.epsilon is None or order.delta is None:
+        return local, 0.0, rho
     if not costs:
-        return 0.0, 0.0, 0.0
-    delta = order.delta or 1e-9
-    if budget is not None and len(costs) == 1 and order.epsilon is not None:
-        return float(order.epsilon), delta, rounded_up(budget.spent)
-    return epsilon_of(costs, delta=delta), delta, rounded_up(sum(costs, Fraction(0)))
+        return float(order.epsilon), order.delta, rho
+    together = epsilon_of([*costs, budget.spent], delta=order.delta)
+    return min(together, math.nextafter(order.epsilon + local, math.inf)), order.delta, rho
+
+
+def _local(order: Order) -> float | None:
+    epsilon = order.local_epsilon if order.rows else None
+    return None if epsilon is None else rounded_up(epsilon)
 
 
 def _budget(dataset: str, ledger: BudgetLedger) -> BudgetRecord:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from manatee.contracts import Contract, ForeignKey, Table
 from manatee.errors import ContractError
 from manatee.provisioning.pets import Generalise, Keep, Pseudonym, RowPlan
-from manatee.provisioning.spec._model import Spec, TablePlan
+from manatee.provisioning.spec._model import Spec, SynthesisTable, TablePlan
 
 Refuse = Callable[[str, str, str], ContractError]
 """Of (table, message, hint): the error with the table's place."""
@@ -101,18 +101,25 @@ def _check_link(
         )
 
 
-def delta_warnings(spec: Spec, *, public_rows: Mapping[str, int]) -> tuple[str, ...]:
-    """Return warnings where delta is too large for a publicly known number of rows.
+def delta_warnings(contract: Contract, spec: Spec, *, rows: Mapping[str, int]) -> tuple[str, ...]:
+    """Return warnings where delta is too large for what everyone knows of the number of people.
 
     Args:
+        contract: Says who is protected: with the privacy unit `person` the table of persons
+            counts, otherwise each table.
         spec: The specification.
-        public_rows: Numbers of rows that everyone may know, by table; never private ones.
+        rows: Numbers of rows that everyone may know, by table: public or released; never private.
     """
     if spec.budget is None:
         return ()
+    delta, persons = spec.budget.delta, contract.privacy_unit.table
     return tuple(
-        f"delta {spec.budget.delta:g} is at least 1/{rows} for table {name!r}: a mechanism that "
-        "publishes one row at random would keep that promise; choose a delta well below"
-        for name, rows in public_rows.items()
-        if name in spec.tables and rows > 0 and spec.budget.delta * rows >= 1
+        f"delta = {delta:g} is not below one over the number of rows of table {name!r} "
+        f"({found}, as everyone may know): a mechanism that publishes one row at random would keep "
+        f"that promise. Choose a delta well below {1 / found:.1g}."
+        for name, found in rows.items()
+        if isinstance(spec.tables.get(name), SynthesisTable)
+        and persons in {None, name}
+        and found > 0
+        and delta * found >= 1
     )

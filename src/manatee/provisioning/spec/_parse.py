@@ -10,7 +10,7 @@ import yaml
 from manatee.contracts import Contract, Table
 from manatee.contracts import _yaml as strict
 from manatee.errors import ContractError
-from manatee.provisioning.pets import MAX_DUMMY_ROWS, Diversity, Protect, RowPlan
+from manatee.provisioning.pets import MAX_DUMMY_ROWS, Diversity, Protect, RowPlan, shares
 from manatee.provisioning.spec._check import check_tables
 from manatee.provisioning.spec._model import (
     DummyTable,
@@ -155,7 +155,10 @@ def _rows(found: dict[str, yaml.Node], table: Table) -> RowPlan:
             f"columns without a treatment: {', '.join(missing)}.",
             hint="Every column needs one; suppress takes a column out.",
         )
-    columns = {column.name: parse_treatment(nodes[column.name], column) for column in table.columns}
+    columns = {
+        column.name: parse_treatment(nodes[column.name], column, shares(table))
+        for column in table.columns
+    }
     sample = _sample(found["sample"]) if "sample" in found else None
     return RowPlan(
         columns, sample, _protect(found["protect"], names) if "protect" in found else None

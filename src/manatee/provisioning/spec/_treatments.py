@@ -25,8 +25,13 @@ _NAMES = frozenset(
 _GENERALISE = frozenset({"width", "cuts", "to", "bottom", "top", "groups"})
 
 
-def parse_treatment(node: yaml.Node, column: Column) -> Treatment:
+def parse_treatment(node: yaml.Node, column: Column, rows: int) -> Treatment:
     """Read `{NAME: {parameters}}`.
+
+    Args:
+        node: The treatment.
+        column: What is treated.
+        rows: Rows of one privacy unit, which share an epsilon.
 
     Raises:
         ContractError: Not exactly one treatment, or one that is wrong for the column.
@@ -35,7 +40,7 @@ def parse_treatment(node: yaml.Node, column: Column) -> Treatment:
     if len(found) != 1:
         raise strict.refuse(node, f"column {column.name!r} needs exactly one treatment.")
     ((name, body),) = found.items()
-    treatment = _treatment(name, body, column)
+    treatment = _treatment(name, body, column, rows)
     try:
         treatment.check(column)
     except ProvisioningError as error:
@@ -45,7 +50,7 @@ def parse_treatment(node: yaml.Node, column: Column) -> Treatment:
     return treatment
 
 
-def _treatment(name: str, body: yaml.Node, column: Column) -> Treatment:
+def _treatment(name: str, body: yaml.Node, column: Column, rows: int) -> Treatment:
     if name == "keep":
         strict.members(body, frozenset(), what="keep")
         return Keep()
@@ -58,8 +63,8 @@ def _treatment(name: str, body: yaml.Node, column: Column) -> Treatment:
         return _generalise(body, column)
     epsilon = strict.number(_one(body, "epsilon", name), what="epsilon")
     if name == "randomise":
-        return Randomise(epsilon)
-    return RandomiseNumber(epsilon, "laplace" if name == "laplace" else "piecewise")
+        return Randomise(epsilon, rows)
+    return RandomiseNumber(epsilon, "laplace" if name == "laplace" else "piecewise", rows)
 
 
 def _one(body: yaml.Node, member: str, name: str) -> yaml.Node:

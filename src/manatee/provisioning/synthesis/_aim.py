@@ -18,7 +18,15 @@ from fractions import Fraction
 import numpy as np
 
 from manatee.provisioning.counting import Counter
-from manatee.provisioning.estimation import Clique, Fit, Measurement, estimate, tree_cells
+from manatee.provisioning.estimation import (
+    Clique,
+    Fit,
+    Measurement,
+    estimate,
+    pair_cells,
+    pair_marginals,
+    tree_cells,
+)
 from manatee.provisioning.noise import Budget
 from manatee.provisioning.synthesis._histograms import Histogram
 from manatee.provisioning.synthesis._interface import Progress
@@ -67,11 +75,11 @@ def measure_adaptively(
     while left > 0:
         spend = left if left < 2 * each else each
         left -= spend
-        measured = [item.columns for item in base]
+        cells = _cells(candidates, fit, [item.columns for item in base])
         room = MAX_TREE_CELLS * float(1 - left / rho)
-        small = [pair for pair in candidates if tree_cells(sizes, [*measured, pair]) <= room]
+        small = [item for item in candidates if cells[item] <= room]
         if not small:
-            small = [min(candidates, key=lambda pair: tree_cells(sizes, [*measured, pair]))]
+            small = [min(candidates, key=cells.__getitem__)]
         chosen = _choose(small, counted, fit, workload, budget, spend, contribution)
         noisy, sigma = budget.measure(
             counted[chosen],
@@ -91,6 +99,16 @@ def measure_adaptively(
     return found
 
 
+def _cells(candidates: Sequence[Clique], fit: Fit, measured: Sequence[Clique]) -> dict[Clique, int]:
+    """Return how many cells the model would have with each candidate measured, too."""
+    sizes = fit.marginals.sizes
+    pairwise = pair_cells(fit.marginals.tree, sizes)
+    return {
+        item: pairwise[item] if item in pairwise else tree_cells(sizes, [*measured, item])
+        for item in candidates
+    }
+
+
 def _noise(rho: Fraction, contribution: int, n_cells: int) -> float:
     """Return the L1 error that the noise of a round leaves on average."""
     sigma = contribution / math.sqrt(2 * float(rho - rho * SELECTION_SHARE))
@@ -107,8 +125,10 @@ def _choose(
     contribution: int,
 ) -> Clique:
     scores = []
+    pairwise = pair_marginals(fit.marginals)
     for columns in candidates:
-        model = np.rint(fit.marginals.project(columns)).astype(np.int64)
+        found = pairwise[columns] if columns in pairwise else fit.marginals.project(columns)
+        model = np.rint(found).astype(np.int64)
         wrong = int(np.abs(counted[columns] - model).sum())
         scores.append(workload[columns] * (wrong - _noise(rho, contribution, model.size)))
     index = budget.select(

@@ -1,9 +1,10 @@
 """MST (McKenna, Miklau, Sheldon 2021, "Winning the NIST contest", algorithm 1).
 
-A maximum spanning tree of column pairs, one noisy selection per edge (a third of what the
-histograms left), then the chosen pairs themselves (the rest). A pair's score is the L1 distance
-between its counts and what independence would give; the latter comes from released numbers alone,
-so one privacy unit of m rows changes a score by at most m. All of it is whole numbers: exact.
+A maximum spanning tree of column pairs, one noisy selection per edge (half of what the
+histograms left), then the chosen pairs themselves (the other half). A pair's score is the L1
+distance between its counts and what independence would give; the latter comes from released
+numbers alone, so one privacy unit of m rows changes a score by at most m. All of it is whole
+numbers: exact.
 """
 
 from __future__ import annotations

@@ -22,6 +22,9 @@ BATCH_ROWS = 1 << 16
 _CSV_BLOCK_BYTES = 1 << 22
 _BUFFER_BYTES = 1 << 20
 
+_DUCKDB_BROKEN = "the database or its table cannot be read."
+_DUCKDB_HINT = "The file must be a DuckDB database with a table of that name, open nowhere else."
+
 
 @dataclass(frozen=True)
 class Raw:
@@ -167,20 +170,26 @@ def _ipc(path: Path, name: str) -> Iterator[Raw]:
 @contextmanager
 def _duckdb(path: Path, name: str) -> Iterator[Raw]:
     config = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
-    broken = "the database or its table cannot be read."
-    hint = "The file must be a DuckDB database with a table of that name, open nowhere else."
-    with _broken(name, broken, hint):
+    with _broken(name, _DUCKDB_BROKEN, _DUCKDB_HINT):
         connection = duckdb.connect(str(path), read_only=True, config=config)
     try:
-        with _broken(name, broken, hint):
+        with _broken(name, _DUCKDB_BROKEN, _DUCKDB_HINT):
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute("SET enable_external_access = false")
-            reader = connection.sql(f"SELECT * FROM {relation(name)}").to_arrow_reader(  # noqa: S608
-                BATCH_ROWS
-            )
-        yield Raw(reader.schema.names, _guarded(iter(reader), name, broken, hint))
+        with duckdb_rows(connection, name) as raw:
+            yield raw
     finally:
         connection.close()
+
+
+@contextmanager
+def duckdb_rows(connection: duckdb.DuckDBPyConnection, name: str) -> Iterator[Raw]:
+    """Open a table of an open DuckDB database. Raises TableError; the stream does, too."""
+    with _broken(name, _DUCKDB_BROKEN, _DUCKDB_HINT):
+        reader = connection.sql(f"SELECT * FROM {relation(name)}").to_arrow_reader(  # noqa: S608
+            BATCH_ROWS
+        )
+    yield Raw(reader.schema.names, _guarded(iter(reader), name, _DUCKDB_BROKEN, _DUCKDB_HINT))
 
 
 def relation(name: str) -> str:

@@ -22,6 +22,8 @@ import pyarrow.parquet
 from manatee.contracts import Contract, Table, arrow_schema, check_contract, kept
 from manatee.errors import ProvisioningError, SchemaMismatchError, TableError
 from manatee.provisioning.tables._across import check_across
+from manatee.provisioning.tables._columns import check_columns
+from manatee.provisioning.tables._in_place import CountedTable
 from manatee.provisioning.tables._postgresql import connect, open_table
 from manatee.provisioning.tables._readers import BATCH_ROWS, Raw, open_file
 from manatee.provisioning.tables._rules import settle
@@ -86,7 +88,7 @@ class Source:
 
 
 def open_source(
-    where: Mapping[str, Path] | str,
+    where: Mapping[str, Path] | str | CountedTable,
     contract: Contract,
     *,
     names: Mapping[str, str] | None = None,
@@ -98,7 +100,8 @@ def open_source(
     Args:
         contract: What the tables may hold.
         where: A file, or folder of Parquet parts, for each table; or the DSN of a PostgreSQL
-            server. Columns may stand in any order; the result has the contract's.
+            server; or the contract's only table, already open in its database. Columns may stand
+            in any order; the result has the contract's.
         names: Tables whose name in a database is another one: `table` or `schema.table`.
         folder: Where the admitted files lie; None for the system's temporary folder.
         truncation_key: 32 bytes that steer which rows of a person beyond the contribution bound
@@ -110,7 +113,7 @@ def open_source(
         ProvisioningError: The disk is full.
     """
     check_contract(contract)
-    if not isinstance(where, str):
+    if not isinstance(where, str | CountedTable):
         _check_names(where, contract)
     own = Path(tempfile.mkdtemp(prefix="manatee-tables-", dir=folder))
     try:
@@ -118,7 +121,7 @@ def open_source(
             open_raw = _opener(where, names or {}, stack)
             files = {}
             for place, table in enumerate(contract.tables):
-                if isinstance(where, str) or table.name in where:
+                if isinstance(where, str | CountedTable) or table.name in where:
                     files[table.name] = own / f"{place}.parquet"
                     with open_raw(table) as raw:
                         _admit(raw, table, files[table.name])
@@ -143,7 +146,11 @@ def _check_names(where: Mapping[str, Path], contract: Contract) -> None:
         raise TableError(f"contract {contract.name!r} {what}.")
 
 
-def _opener(where: Mapping[str, Path] | str, names: Mapping[str, str], stack: ExitStack) -> Any:
+def _opener(
+    where: Mapping[str, Path] | str | CountedTable, names: Mapping[str, str], stack: ExitStack
+) -> Any:
+    if isinstance(where, CountedTable):
+        return lambda _table: where.rows()
     if isinstance(where, str):
         connection = stack.enter_context(connect(where))
         return lambda table: open_table(connection, names.get(table.name, table.name), table)
@@ -157,7 +164,7 @@ def _opener(where: Mapping[str, Path] | str, names: Mapping[str, str], stack: Ex
 
 def _admit(raw: Raw, table: Table, path: Path) -> None:
     """Check a raw table and write what was admitted."""
-    _check_columns(raw.names, table)
+    check_columns(raw.names, table)
     typed = (typed_batch(batch, table, texts=raw.texts) for batch in raw.batches)
     if not write_parquet((batch for batch in typed if batch.num_rows), table, path):
         raise TableError(f"table {table.name!r} has no rows.")
@@ -225,23 +232,3 @@ def _check_no_header(batch: pa.RecordBatch, table: Table) -> None:
         rows = pc.and_(rows, pc.equal(batch[column.name], column.name))
     if pc.any(rows, min_count=0).as_py():
         raise TableError(f"table {table.name!r}: its header line is there twice.")
-
-
-def _check_columns(found: Iterable[str], table: Table) -> None:
-    names = list(found)
-    present = set(names)
-    wanted = [column.name for column in table.columns]
-    missing = [name for name in wanted if name not in present]
-    where = f"table {table.name!r}"
-    if missing:
-        raise SchemaMismatchError(f"{where}: column {missing[0]!r} of the contract is missing.")
-    if len(names) != len(wanted):
-        # a column the contract does not know is not named: in a file without a header line the
-        # "names" are the first person's values
-        twice = (
-            [name for name in wanted if names.count(name) > 1] if len(present) < len(names) else []
-        )
-        what = f"column {twice[0]!r} is there twice" if twice else "the contract does not name all"
-        raise SchemaMismatchError(
-            f"{where}: {len(names)} columns where {len(wanted)} are named: {what}."
-        )

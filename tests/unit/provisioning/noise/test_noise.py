@@ -10,6 +10,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from manatee.errors import ProvisioningError
@@ -51,6 +53,18 @@ def test_rho_is_within_the_budget_and_nearly_uses_it(epsilon, delta):
     loose = (math.sqrt(math.log(1 / delta) + epsilon) - math.sqrt(math.log(1 / delta))) ** 2
     assert rho >= loose
     assert rho <= epsilon
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.floats(1e-3, 100), st.floats(-300, -3))
+def test_rho_never_promises_more_than_was_asked_for(epsilon, exponent):
+    """The safe side: OpenDP's own conversion of the rho never comes out above the epsilon."""
+    delta = 10**exponent
+    try:
+        rho = rho_for(epsilon=epsilon, delta=delta)
+    except ProvisioningError:
+        return  # no rho at all fits
+    assert epsilon_of(rho=rho, delta=delta) <= epsilon
 
 
 def test_shares_add_up_exactly_and_no_bit_goes_over():
@@ -154,11 +168,42 @@ def test_a_part_is_paid_out_of_the_whole_and_says_where_it_went():
     assert whole.charges[0].what == "visits: column age"
     with pytest.raises(ProvisioningError, match="over"):
         whole.part(Fraction(4, 5))
-    other = whole.part(Fraction(3, 4))
-    other.measure([1], Fraction(3, 4), what="x")
-    whole.measure([1], Fraction(1, 4), what="meanwhile")
+
+
+def test_a_part_is_gone_from_the_whole_at_once_and_its_rest_comes_back():
+    whole = Budget(Fraction(1))
+    part = whole.part(Fraction(3, 4))
+    for attempt in (whole.part, lambda rho: whole.measure([1], rho, what="meanwhile")):
+        with pytest.raises(ProvisioningError, match="over"):
+            attempt(Fraction(1, 2))
+    assert whole.left == Fraction(1, 4)
+    part.measure([1], Fraction(1, 4), what="x")
+    assert whole.left == Fraction(1, 4)
+    whole.join(part, where="visits")
+    assert whole.left == Fraction(3, 4)
+
+
+def test_a_part_that_never_joins_stays_spent():
+    whole = Budget(Fraction(1))
+    whole.part(Fraction(1))
     with pytest.raises(ProvisioningError, match="over"):
-        whole.join(other, where="visits")
+        whole.measure([1], Fraction(1, 100), what="x")
+
+
+def test_only_a_part_of_the_budget_joins_it_and_only_once():
+    whole = Budget(Fraction(1))
+    part = whole.part(Fraction(1, 2))
+    part.measure([1], Fraction(1, 2), what="x")
+    with pytest.raises(ProvisioningError, match="given out"):
+        whole.join(Budget(Fraction(1, 2)), where="visits")
+    whole.join(part, where="visits")
+    with pytest.raises(ProvisioningError, match="given out"):
+        whole.join(part, where="visits")
+    inner = whole.part(Fraction(1, 4))
+    inner.part(Fraction(1, 8))
+    with pytest.raises(ProvisioningError, match="whole"):
+        whole.join(inner, where="visits")
+    assert whole.spent == Fraction(1, 2)
 
 
 def test_counts_of_any_shape_keep_it():

@@ -1,5 +1,6 @@
 """Local differential privacy: exact tables of probabilities, unbiased estimates, honest draws."""
 
+import math
 from fractions import Fraction
 from itertools import product
 
@@ -19,12 +20,13 @@ from manatee.provisioning.pets import (
     debias_frequencies,
     debias_mean,
 )
-from manatee.provisioning.pets._categories import other_bit, response, unary
-from manatee.provisioning.pets._exact import below_exp, uniform_below
-from manatee.provisioning.pets._numbers import draw_cells, laplace, windows
+from manatee.provisioning.pets._categories import other_bit, unary
+from manatee.provisioning.pets._exact import WORD, below_exp, uniform_below
+from manatee.provisioning.pets._numbers import laplace, windows
+from manatee.provisioning.pets._windows import response
 
 FALSE_ALARM = 1e-9
-EPSILONS = [0.01, 0.5, 1.0, 3.0, 8.0]
+EPSILONS = [Fraction(1, 100), Fraction(1, 2), Fraction(1, 3), Fraction(3), Fraction(8)]
 
 
 def within(count, n, chance):
@@ -35,16 +37,16 @@ def within(count, n, chance):
 
 @pytest.mark.parametrize("epsilon", EPSILONS)
 @pytest.mark.parametrize("k", [2, 5, 100])
-def test_randomised_response_never_tells_two_values_apart_beyond_epsilon(k, epsilon):
-    truth = Fraction(response(k, epsilon)[1])
-    other = (1 - truth) / (k - 1)
-    assert 1 < truth / other <= below_exp(Fraction(epsilon))
-    assert truth / other > below_exp(Fraction(epsilon)) * (1 - Fraction(1, 10**6))
+def test_randomised_response_spends_all_of_epsilon_and_no_more(k, epsilon):
+    told = response(k, epsilon)
+    assert told.cells == k
+    assert 1 < Fraction(told.inside, told.outside) <= below_exp(epsilon)
+    assert Fraction(told.inside, told.outside) > below_exp(epsilon) * (1 - Fraction(1, 2**19))
 
 
 @pytest.mark.parametrize("epsilon", EPSILONS)
 def test_unary_reports_enumerated_never_tell_two_values_apart_beyond_epsilon(epsilon):
-    q = other_bit(epsilon)
+    q = Fraction(other_bit(epsilon), WORD)
     worst = Fraction(0)
     for report in product((0, 1), repeat=3):
         chances = []
@@ -55,7 +57,7 @@ def test_unary_reports_enumerated_never_tell_two_values_apart_beyond_epsilon(eps
                 chance *= p if bit else 1 - p
             chances.append(chance)
         worst = max(worst, max(chances) / min(chances))
-    assert 1 < worst <= below_exp(Fraction(epsilon))
+    assert 1 < worst <= below_exp(epsilon)
 
 
 @pytest.mark.parametrize("epsilon", EPSILONS)
@@ -64,26 +66,17 @@ def test_piecewise_enumerated_is_private_and_unbiased(epsilon):
     rows = [[told.weight(step, cell) for cell in range(told.cells)] for step in range(21)]
     assert {sum(row) for row in rows} == {told.total}
     for column in zip(*rows, strict=True):
-        assert Fraction(max(column), min(column)) <= below_exp(Fraction(epsilon))
+        assert Fraction(max(column), min(column)) <= below_exp(epsilon)
     for step, row in enumerate(rows):
         mean = Fraction(sum(c * w for c, w in enumerate(row)), told.total)
         assert told.undo(float(mean)) == pytest.approx(step, abs=1e-6)
 
 
-def test_piecewise_draws_every_cell_as_often_as_its_weight_says():
-    told = windows(4, 2.0)
-    small = type(told)(4, told.window, 3, 1)
-    for step in range(5):
-        cells = draw_cells(np.full(small.total, step), small, lambda limit, size: np.arange(limit))
-        found = np.bincount(cells, minlength=small.cells).tolist()
-        assert found == [small.weight(step, cell) for cell in range(small.cells)]
-
-
 def test_unary_sets_bits_at_exactly_the_stated_chances():
     n = 40_000
-    bits = unary(np.zeros(n, dtype=np.int64), 3, 1.0)
+    bits = unary(np.zeros(n, dtype=np.int64), 3, Fraction(1))
     assert within(bits[:, 0].sum(), n, 0.5)
-    assert within(bits[:, 1].sum(), n, float(other_bit(1.0)))
+    assert within(bits[:, 1].sum(), n, other_bit(Fraction(1)) / WORD)
 
 
 @pytest.mark.parametrize("epsilon", EPSILONS)
@@ -127,17 +120,28 @@ def test_piecewise_means_are_unbiased_for_any_rows():
     run = RandomiseNumber(2.0, "piecewise").begin(column, Context())
     out = run.apply(pa.array([30] * 60_000))
     half = out.slice(0, 30_000)
-    # one value lies in a range of width 100 before, about 250 after debiasing: Hoeffding at 1e-9
-    assert debias_mean(pc.mean(half).as_py(), run.record()) == pytest.approx(30, abs=6)
+    told = windows(100, Fraction(2))
+    slope = told.undo(1.0) - told.undo(0.0)  # what debiasing makes of one cell
+    # Hoeffding: 30,000 values, each within a width of about 215 once debiased; false alarms:
+    # FALSE_ALARM. Rounding to whole numbers adds half a unit at most, magnified as they are.
+    width = (told.cells - 1) * slope
+    bound = width * math.sqrt(math.log(2 / FALSE_ALARM) / (2 * len(half))) + width / 200
+    assert bound < 6
+    assert debias_mean(pc.mean(half).as_py(), run.record()) == pytest.approx(30, abs=bound)
     assert pc.min_max(out).as_py() == {"min": 0, "max": 100}
 
 
 def test_laplace_holds_values_to_the_range_and_releases_the_mean_before_that():
     column = Column("x", "integer", minimum=0, maximum=100)
     run = RandomiseNumber(2.0, "laplace").begin(column, Context())
-    out = run.apply(pa.array([10] * 20_000))
+    n, scale = 20_000, 50
+    out = run.apply(pa.array([10] * n))
     assert pc.min_max(out).as_py() == {"min": 0, "max": 100}
-    assert run.record().released["mean"] == pytest.approx(10, abs=6 * 71 / 20_000**0.5)
+    # Chernoff: a Laplace draw's moments are below 1 / (1 - (scale * t)**2); at 7 standard errors
+    off = 7 * scale * math.sqrt(2 / n)
+    t = off / (2 * scale**2)
+    assert 2 * math.exp(-n * (t * off + math.log(1 - (scale * t) ** 2))) < FALSE_ALARM
+    assert run.record().released["mean"] == pytest.approx(10, abs=off)
 
 
 def test_values_out_of_range_gain_no_more_than_its_ends():
@@ -155,5 +159,5 @@ def test_missing_numbers_are_refused_because_missing_would_show():
 def test_missing_categories_are_randomised_like_any_other():
     column = Column("c", "category", categories=("a", "b"), nullable=True)
     run = Randomise(0.5).begin(column, Context())
-    out = run.apply(pa.array([None] * 300, pa.string()))
+    out = run.apply(pa.array([None] * 300, pa.string()))  # 3 * 0.73**300 false alarms
     assert {None, "a", "b"} == set(out.to_pylist())

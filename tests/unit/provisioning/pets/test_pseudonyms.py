@@ -1,31 +1,12 @@
-"""Pseudonyms and the ceremony in which several providers come to one secret."""
-
-import base64
-import json
+"""Pseudonyms, and the keys they are made with."""
 
 import pyarrow as pa
-import pyrage
 import pytest
 
 from manatee.contracts import Column
-from manatee.errors import (
-    ConflictError,
-    MalformedError,
-    ProvisioningError,
-    SealingError,
-    SettingsError,
-)
-from manatee.provisioning.pets import (
-    Context,
-    Pseudonym,
-    accept,
-    begin,
-    fingerprint,
-    new_secret,
-    project_key,
-    read_secret,
-    share,
-)
+from manatee.errors import ConflictError, ProvisioningError, SettingsError
+from manatee.provisioning.pets import Context, Pseudonym, SharedKey, project_key, read_shared_key
+from manatee.provisioning.pets._project_keys import write_shared_key
 from manatee.provisioning.pets._pseudonyms import Collisions
 
 NUMBER = Column("id", "identifier", holds="integer")
@@ -61,95 +42,65 @@ def test_two_identifiers_with_one_pseudonym_are_refused():
         check.finish()
 
 
-def test_a_secret_open_to_others_is_refused_and_never_overwritten(tmp_path):
-    path = tmp_path / "secret"
-    assert new_secret(path) == read_secret(path)
+def test_a_key_open_to_others_is_refused_and_never_overwritten(tmp_path):
+    path, key = tmp_path / "key", SharedKey("p", b"s" * 32)
+    write_shared_key(path, key)
+    assert read_shared_key(path) == key
     assert path.stat().st_mode & 0o777 == 0o600
-    with pytest.raises(ConflictError):
-        new_secret(path)
+    with pytest.raises(ConflictError, match="never overwritten"):
+        write_shared_key(path, SharedKey("p", b"t" * 32))
     path.chmod(0o640)
     with pytest.raises(SettingsError, match="only its owner"):
-        read_secret(path)
+        read_shared_key(path)
 
 
-def start(tmp_path, *names):
-    return {name: begin(tmp_path / name, project="p", provider=name) for name in names}
+@pytest.mark.parametrize(
+    "text", ["", "ab" * 32, "{}", '{"format":"x","project":"p","secret":"ab"}']
+)
+def test_what_is_no_key_is_refused_without_being_quoted(tmp_path, text):
+    path = tmp_path / "key"
+    path.write_text(text)
+    path.chmod(0o600)
+    with pytest.raises(SettingsError, match="no shared pseudonym key") as refused:
+        read_shared_key(path)
+    assert "abab" not in str(refused.value)
 
 
-def others(table, name):
-    return [value for other, value in table.items() if other != name]
+def test_a_link_in_place_of_a_key_is_refused(tmp_path):
+    write_shared_key(tmp_path / "key", SharedKey("p", b"s" * 32))
+    (tmp_path / "link").symlink_to(tmp_path / "key")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read_shared_key(tmp_path / "link")
 
 
-def run(tmp_path, *names):
-    told = start(tmp_path, *names)
-    sealed = {name: share(tmp_path / name, others(told, name)) for name in names}
-    return told, {name: [sealed[o][name] for o in names if o != name] for name in names}
+def test_a_folder_that_is_not_there_is_named_and_nothing_is_written(tmp_path):
+    with pytest.raises(SettingsError, match="cannot be written"):
+        write_shared_key(tmp_path / "none" / "key", SharedKey("p", b"s" * 32))
 
 
-def test_three_providers_come_to_one_secret_that_none_chose(tmp_path):
-    told, parts = run(tmp_path, "a", "b", "c")
-    args = {n: (tmp_path / n, others(told, n), parts[n]) for n in told}
-    spoken = {n: accept(*args[n], heard=None, key=tmp_path / f"{n}.key") for n in told}
-    assert len(set(spoken.values())) == 1
-    assert not (tmp_path / "a.key").exists()
-    for name in told:
-        accept(*args[name], heard=spoken["a"], key=tmp_path / f"{name}.key")
-    secrets = {read_secret(tmp_path / f"{name}.key") for name in told}
-    assert len(secrets) == 1
-    assert fingerprint(secrets.pop()) == spoken["a"]
+def test_no_secret_shows_in_what_is_printed():
+    key = SharedKey("p", b"s" * 32)
+    assert "ssss" not in repr(key) + repr(key.key("person"))
+    assert b"s".hex() * 8 not in key.fingerprint.replace(" ", "")
 
 
-def test_a_fingerprint_that_differs_writes_nothing(tmp_path):
-    told, parts = run(tmp_path, "a", "b")
-    with pytest.raises(ConflictError, match="fingerprints differ"):
-        accept(tmp_path / "a", [told["b"]], parts["a"], heard="0000", key=tmp_path / "key")
-    assert not (tmp_path / "key").exists()
+def test_shared_keys_of_two_projects_give_pseudonyms_that_do_not_join():
+    one, other = SharedKey("p", b"s" * 32), SharedKey("q", b"s" * 32)
+    numbers = pa.array([7, 8])
+    first, second = (
+        Pseudonym("person")
+        .begin(NUMBER, Context({"person": key.key("person")}))
+        .apply(numbers)
+        .to_pylist()
+        for key in (one, other)
+    )
+    assert not set(first) & set(second)
 
 
-def test_a_provider_that_chooses_its_share_late_is_refused(tmp_path):
-    told, _ = run(tmp_path, "a", "b")
-    state = json.loads((tmp_path / "b").read_text())
-    late = {k: state[k] for k in ("transcript", "provider", "nonce")} | {"share": "00" * 32}
-    to = pyrage.x25519.Recipient.from_str(json.loads(told["a"])["recipient"])
-    sealed = base64.b64encode(pyrage.encrypt(json.dumps(late).encode(), [to])).decode()
-    with pytest.raises(ConflictError, match="not the one its provider committed to"):
-        accept(tmp_path / "a", [told["b"]], [sealed], heard=None, key=tmp_path / "key")
-
-
-def test_a_commitment_swapped_after_sharing_is_refused(tmp_path):
-    _, parts = run(tmp_path, "a", "b")
-    (tmp_path / "new").mkdir()
-    swapped = begin(tmp_path / "new" / "b", project="p", provider="b")
-    with pytest.raises(ConflictError, match="commitments differ"):
-        share(tmp_path / "a", [swapped])
-    with pytest.raises(ConflictError, match="gave its share out for"):
-        accept(tmp_path / "a", [swapped], parts["a"], heard=None, key=tmp_path / "key")
-
-
-def test_someone_in_between_with_two_recipients_is_heard(tmp_path):
-    told = start(tmp_path, "a", "b")
-    (tmp_path / "m").mkdir()
-    fake = {n: begin(tmp_path / "m" / n, project="p", provider=n) for n in ("a", "b")}
-    share(tmp_path / "a", [fake["b"]])
-    share(tmp_path / "b", [fake["a"]])
-    to_a = share(tmp_path / "m" / "b", [told["a"]])["a"]
-    to_b = share(tmp_path / "m" / "a", [told["b"]])["b"]
-    at_b = accept(tmp_path / "b", [fake["a"]], [to_b], heard=None, key=tmp_path / "kb")
-    with pytest.raises(ConflictError, match="fingerprints differ"):
-        accept(tmp_path / "a", [fake["b"]], [to_a], heard=at_b, key=tmp_path / "ka")
-
-
-def test_repeated_foreign_missing_and_damaged_parts_are_refused(tmp_path):
-    told, parts = run(tmp_path, "a", "b")
-    mirrored = json.loads(told["a"]) | {"provider": "b"}
-    with pytest.raises(MalformedError, match="share a provider, recipient or value"):
-        share(tmp_path / "a", [json.dumps(mirrored)])
-    rest = {"heard": None, "key": tmp_path / "key"}
-    with pytest.raises(ConflictError, match="every provider"):
-        accept(tmp_path / "a", [told["b"]], [], **rest)
-    with pytest.raises(SealingError, match="did not open"):
-        accept(tmp_path / "a", [told["b"]], parts["b"], **rest)
-    with pytest.raises(ConflictError, match="twice"):
-        accept(tmp_path / "a", [told["b"]], parts["a"] * 2, **rest)
-    with pytest.raises(MalformedError, match="at least two"):
-        share(tmp_path / "a", [])
+def test_the_record_names_the_shared_key_by_its_fingerprint_alone():
+    key = SharedKey("p", b"s" * 32)
+    run = Pseudonym("person").begin(NUMBER, Context({"person": key.key("person")}))
+    assert run.record().parameters["shared_key"] == key.fingerprint
+    own = project_key(b"s" * 32, project="p", name="person")
+    run = Pseudonym("person").begin(NUMBER, Context({"person": own}))
+    assert "shared_key" not in run.record().parameters

@@ -13,6 +13,7 @@ from manatee.provisioning.pets import (
     Diversity,
     Generalise,
     Keep,
+    ProjectKey,
     Protect,
     Pseudonym,
     Randomise,
@@ -122,6 +123,33 @@ def test_children_are_not_released_before_their_parents():
     twin = RowTwin(CONTRACT, plans, source([1] * 4, ["a"] * 4), CONTEXT)
     with pytest.raises(ProvisioningError, match="before"):
         list(twin.rows("visits"))
+
+
+class Narrow(ProjectKey):
+    """A key under which the identifiers 2 and 5 share a pseudonym, and no others."""
+
+    def digest(self, message):
+        return super().digest(message.replace(b"i5", b"i2"))
+
+
+@pytest.mark.parametrize("n", [5, 6])
+def test_a_twin_stops_where_two_people_would_share_a_pseudonym(n):
+    plans = {"persons": RowPlan({"id": Pseudonym("k"), "age": Keep(), "ill": Keep()})}
+    context = Context({"k": Narrow("k", b"s" * 32)})
+    twin = RowTwin(CONTRACT, plans, source([50] * n, ["a"] * n), context)  # in two batches
+    if n == 5:  # 0 to 4
+        assert sum(batch.num_rows for batch in twin.rows("persons")) == 5
+        return
+    with pytest.raises(ProvisioningError, match="share a pseudonym"):
+        list(twin.rows("persons"))
+    with pytest.raises(KeyError):
+        twin.statement("persons")
+
+
+def test_a_column_that_repeats_people_is_not_mistaken_for_a_collision():
+    plans = {"visits": RowPlan({"person": Pseudonym("k")})}
+    twin = RowTwin(CONTRACT, plans, source([50] * 4, ["a"] * 4), CONTEXT)
+    assert sum(batch.num_rows for batch in twin.rows("visits")) == 8
 
 
 def test_suppressed_values_keep_their_type_and_show_no_missing_ones():

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
 from manatee.errors import ContractError, SettingsError
 from manatee.provisioning.runs import (
+    PrivacyStatement,
     data_digest,
+    in_words,
     make_order,
     provider_secret,
     read_order,
     synthesis_order,
 )
-from manatee.provisioning.runs._statement import delta_warnings
+from manatee.provisioning.runs._write_statement import make_statement
 from manatee.provisioning.tables import open_source
 
 CONTRACT = b"""
@@ -44,9 +47,74 @@ tables:
     )
 
 
-def test_randomised_columns_cost_their_sum() -> None:
+def test_randomised_columns_cost_the_sum_of_their_rhos() -> None:
     made = order("{age: {laplace: {epsilon: 1.5}}, ward: {randomise: {epsilon: 0.5}}}")
-    assert made.row_cost("stays") == Fraction(2)
+    assert made.row_cost("stays") == Fraction(9, 8) + Fraction(1, 8)
+    assert made.local_epsilon == 2
+
+
+BY_PERSON = b"""
+format: manatee-data-contract/2
+name: visits
+label: real
+privacy_unit: {person: persons}
+tables:
+  - name: persons
+    key: [id]
+    columns:
+      - {name: id, type: identifier, holds: integer}
+      - {name: age, type: integer, range: [0, 99], bins: 10}
+  - name: stays
+    rows: public
+    max_rows_per_person: 4
+    references: [{columns: [person], table: persons}]
+    columns:
+      - {name: person, type: identifier, holds: integer, nullable: true}
+      - {name: ward, type: category, categories: [north, south]}
+"""
+SHARED = b"""
+format: manatee-provisioning-spec/1
+contract: visits
+tables:
+  stays:
+    columns: {person: {suppress: {}}, ward: {randomise: {epsilon: 2}}}
+"""
+
+
+def test_a_person_pays_the_epsilon_written_down_however_many_rows() -> None:
+    made = make_order(BY_PERSON, SHARED)
+    assert made.row_cost("stays") == 4 * Fraction(1, 8)  # four values of epsilon 1/2
+    assert made.local_epsilon == 2
+
+
+def statement(contract: bytes, spec: bytes, folder: Path) -> PrivacyStatement:
+    return make_statement(
+        make_order(contract, spec),
+        None,
+        (),
+        twin=folder,
+        data_digest="",
+        ledger=None,
+        stamp="",
+        versions={},
+    )
+
+
+def test_local_privacy_is_stated_for_a_person_and_for_changed_values(tmp_path: Path) -> None:
+    told = statement(BY_PERSON, SHARED, tmp_path)
+    assert (told.epsilon, told.delta, told.local_epsilon) == (2, 0, 2)
+    assert told.privacy_unit == "one person with all of their rows"
+    assert told.neighbouring_relation == "all values in the rows of one person changed"
+    text = " ".join(in_words(told).split())
+    assert "local differential privacy with epsilon = 2" in text
+    assert "That the rows are there, and how many, is shown." in text
+    assert "added or removed" not in text
+
+
+def test_a_row_without_a_guarantee_has_no_local_epsilon(tmp_path: Path) -> None:
+    spec = SHARED.replace(b"{randomise: {epsilon: 2}}", b"{keep: {}}")
+    told = statement(BY_PERSON, spec, tmp_path)
+    assert (told.epsilon, told.delta, told.rho, told.local_epsilon) == (None,) * 4
 
 
 def test_one_kept_column_voids_the_guarantee_of_a_row() -> None:
@@ -76,12 +144,6 @@ def test_a_specification_of_another_contract_is_refused() -> None:
 def test_files_that_are_not_there_are_an_error_of_ours(tmp_path) -> None:
     with pytest.raises(SettingsError, match="cannot be read"):
         read_order(tmp_path / "c.yaml", tmp_path / "s.yaml")
-
-
-def test_a_delta_of_one_over_the_number_of_rows_is_warned_of() -> None:
-    assert delta_warnings(1e-6, {"stays": 999_999}) == ()
-    (warning,) = delta_warnings(1e-6, {"stays": 1_000_000})
-    assert "publish a row outright" in warning
 
 
 def test_the_digest_of_private_rows_answers_only_who_has_the_secret(tmp_path) -> None:

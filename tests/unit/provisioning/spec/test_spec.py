@@ -1,10 +1,12 @@
 """A specification is read strictly, and wrong combinations are refused by name and place."""
 
+from dataclasses import replace
+
 import pytest
 
-from manatee.contracts import Column, Contract, ForeignKey, Table
+from manatee.contracts import Column, Contract, ForeignKey, PrivacyUnit, Table
 from manatee.errors import ContractError
-from manatee.provisioning.pets import Keep, Protect, Pseudonym, RowPlan
+from manatee.provisioning.pets import Keep, Protect, Pseudonym, RandomiseNumber, RowPlan
 from manatee.provisioning.spec import SynthesisTable, delta_warnings, parse_spec
 
 PERSONS = Table(
@@ -165,6 +167,51 @@ def test_a_delta_of_one_over_n_is_warned_of_with_its_reason():
     budget = "budget: {epsilon: 1, delta: 0.001}\n"
     spec = parse(f"{HEAD}{budget}tables: {{persons: {{synthesis: {{mechanism: mst}}}}}}")
     assert spec.tables["persons"] == SynthesisTable("mst")
-    (warning,) = delta_warnings(spec, public_rows={"persons": 1000})
+    (warning,) = delta_warnings(CONTRACT, spec, rows={"persons": 1000})
     assert "publishes one row at random" in warning
-    assert delta_warnings(spec, public_rows={"persons": 999}) == ()
+    assert "'persons' (1000, as everyone may know)" in warning
+    assert delta_warnings(CONTRACT, spec, rows={"persons": 999, "strangers": 10**9}) == ()
+
+
+def test_persons_count_not_their_rows_where_persons_are_protected():
+    both = "tables: {persons: {synthesis: {mechanism: mst}}, visits: {synthesis: {mechanism: mst}}}"
+    text = f"{HEAD}budget: {{epsilon: 1, delta: 0.001}}\n{both}"
+    rows = {"persons": 500, "visits": 2000}
+    assert len(delta_warnings(CONTRACT, parse(text), rows=rows)) == 1
+    assert delta_warnings(BY_PERSON, parse(text, BY_PERSON), rows=rows) == ()
+
+
+def test_a_delta_is_warned_of_for_tables_drawn_from_noise_and_no_others():
+    doctors = Table("doctors", (VISITS.columns[1],), rows="public")
+    contract = Contract("clinic", "real", (PERSONS, doctors))
+    ways = "persons: {dummy: {rows: 3}}, doctors: {synthesis: {mechanism: mst}}"
+    spec = parse(f"{HEAD}budget: {{epsilon: 1, delta: 0.001}}\ntables: {{{ways}}}", contract)
+    assert delta_warnings(contract, spec, rows={"persons": 10**9, "doctors": 10}) == ()
+    assert len(delta_warnings(contract, spec, rows={"doctors": 10**9})) == 1
+
+
+BY_PERSON = Contract(
+    "clinic",
+    "real",
+    (PERSONS, replace(VISITS, max_rows_per_person=5)),
+    privacy_unit=PrivacyUnit("person", "persons"),
+)
+
+
+def cost(epsilon):
+    return f"""{HEAD}tables:
+  visits:
+    columns: {{person: {{pseudonym: {{key: person}}}}, cost: {{laplace: {{epsilon: {epsilon}}}}}}}
+"""
+
+
+def test_the_rows_of_a_person_share_an_epsilon():
+    treated = parse(cost(1), BY_PERSON).tables["visits"].columns["cost"]
+    assert treated == RandomiseNumber(1.0, "laplace", rows=5)
+    assert parse(cost(1)).tables["visits"].columns["cost"] == RandomiseNumber(1.0, "laplace")
+
+
+def test_an_epsilon_too_small_to_be_shared_is_refused():
+    assert parse(cost(0.001))
+    with pytest.raises(ContractError, match="5 rows of a person share it"):
+        parse(cost(0.001), BY_PERSON)

@@ -11,6 +11,7 @@ from manatee.errors import ProvisioningError
 from manatee.provisioning.counting import Attribute, MemoryCounter
 from manatee.provisioning.noise import Budget
 from manatee.provisioning.synthesis import Mechanism, Task, fit
+from manatee.provisioning.synthesis._task import ANCHOR_SHARE
 
 from .conftest import ATTRIBUTES, TASK, Fitted, people
 
@@ -154,3 +155,15 @@ def test_a_regression_learns_more_from_a_twin_for_the_task(fitted: Fitted) -> No
 
     assert error("task") < error("mst")
     assert TASK.target == "cost"
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_of_a_budget_that_was_used_before_only_what_is_left_is_spent(mechanism: Mechanism) -> None:
+    budget = Budget(Fraction(10))
+    budget.measure([1], Fraction(9), what="something earlier")
+    task = Task("cost", ("age", "smoker")) if mechanism == "task" else None
+    fit(people(500), mechanism=mechanism, budget=budget, task=task)
+    assert budget.spent == budget.rho
+    shares = {charge.what: charge.rho for charge in budget.charges[1:]}
+    if mechanism == "task":
+        assert shares["choice of the anchor"] == ANCHOR_SHARE  # of the one that was left

@@ -1,8 +1,8 @@
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from manatee.errors import (
     ConflictError,
@@ -19,17 +19,15 @@ from manatee.testing import ControlPlane
 
 
 @pytest.fixture
-def plane(tmp_path: Path):
-    made = ControlPlane(tmp_path)
+def plane(tmp_path: Path, database_url: str):
+    made = ControlPlane(tmp_path, database_url=database_url)
     yield made
     made.store.close()
 
 
 def count(plane: ControlPlane, table: str) -> int:
-    connection = sqlite3.connect(plane.folder / "store" / "manatee.db")
-    found = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-    connection.close()
-    return int(found)
+    with plane.store.database.read() as session:
+        return int(session.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
 
 
 def test_twenty_identical_submissions_at_once_make_one_job(plane: ControlPlane) -> None:
@@ -60,9 +58,9 @@ def test_the_queue_is_bounded_in_the_submit_transaction(plane: ControlPlane) -> 
         plane.store.jobs.submit(plane.manifest(submission=2), max_queued_jobs=1)
 
 
-@pytest.mark.parametrize("name", ["insurance", "other"])
+@pytest.mark.parametrize("name", ["insurance", "births"])
 def test_unknown_data_sets_are_refused_and_nothing_is_kept(plane: ControlPlane, name: str) -> None:
-    version = plane.entry.version if name == "other" else digest_bytes(b"no")
+    version = plane.entry.version if name == "births" else digest_bytes(b"no")
     with pytest.raises(UnknownDatasetError):
         plane.submit(datasets=(DatasetUse(name=name, version=version),))
     assert count(plane, "jobs") == count(plane, "job_events") == 0
@@ -77,11 +75,8 @@ def test_each_transition_writes_job_event_and_outbox(plane: ControlPlane) -> Non
 
 def test_a_transition_is_written_wholly_or_not_at_all(plane: ControlPlane) -> None:
     job = plane.submit()
-    connection = sqlite3.connect(plane.folder / "store" / "manatee.db")
-    connection.execute(
-        "CREATE TRIGGER broken BEFORE INSERT ON outbox BEGIN SELECT RAISE(ABORT, 'no'); END"
-    )
-    connection.close()
+    with plane.store.database.connection() as connection:
+        connection.execute(text("ALTER TABLE outbox RENAME TO elsewhere"))
     with pytest.raises(StoreError):
         plane.store.jobs.write(job, JobState.CHECKING)
     assert plane.state(job) is JobState.CREATED
@@ -157,3 +152,21 @@ def test_a_job_given_back_waits_until_something_wakes_it(plane: ControlPlane) ->
     assert not plane.store.leases.claim("one", seconds=10, limit=5, max_jobs_in_flight=1)
     plane.approve(job)
     assert plane.store.leases.claim("one", seconds=10, limit=5, max_jobs_in_flight=1)
+
+
+def test_what_a_wrong_clock_set_far_ahead_holds_nobody_up_for_long(plane: ControlPlane) -> None:
+    plane.submit()
+
+    def claim(owner: str) -> int:
+        return len(plane.store.leases.claim(owner, seconds=10, limit=5, max_jobs_in_flight=1))
+
+    plane.clock.put_forward(3600)
+    (job,) = plane.store.leases.claim("ahead", seconds=10, limit=5, max_jobs_in_flight=1)
+    plane.clock.put_forward(-3600)  # and "ahead" is dead
+    assert claim("two") == 1
+    plane.clock.put_forward(3600)
+    plane.store.leases.claim("ahead", seconds=10, limit=5, max_jobs_in_flight=1)
+    plane.store.leases.release("ahead", job, again_in=60)
+    plane.clock.put_forward(-3600)
+    assert claim("two") == 1
+    assert claim("three") == 0  # a plain lease still holds
