@@ -172,12 +172,10 @@ class _Run:
         self.context = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload(["tests.campaign._workers", "tests.campaign._place"])
         self.setting = Setting(folder, database_url, bucket.url if bucket else "")
-        broker_port = free_port()
+        self.fixed: list[Any] = []
+        broker_url = self._start_broker()
+        self.fixed.append(self._start(run_place, PlaceConfig(folder, broker_url)))
         self.ports = [free_port() for _ in range(asked.apis)]
-        self.fixed = [
-            self._start(run_broker, folder, broker_port),
-            self._start(run_place, PlaceConfig(folder, f"http://127.0.0.1:{broker_port}")),
-        ]
         self.workers = {
             name: WorkerConfig(
                 name=name,
@@ -206,6 +204,22 @@ class _Run:
         process = self.context.Process(target=target, args=arguments, daemon=True)
         process.start()
         return process
+
+    def _start_broker(self) -> str:
+        """Start the key broker and return its URL once it answers: guests ask it only once."""
+        for _ in range(5):  # somebody else may take the port before the broker does
+            url = f"http://127.0.0.1:{free_port()}"
+            broker = self._start(run_broker, self.folder, int(url.rpartition(":")[2]))
+            deadline = time.monotonic() + 60
+            while broker.is_alive() and time.monotonic() < deadline:
+                with contextlib.suppress(httpx.TransportError):
+                    if httpx.get(f"{url}/v1/log/checkpoint", trust_env=False).status_code < 500:
+                        self.fixed.append(broker)
+                        return url
+                time.sleep(0.05)
+            broker.kill()
+            broker.join()
+        raise RuntimeError("the key broker of the campaign did not start")
 
     def _keep_alive(self) -> None:
         for name, config in self.workers.items():
