@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+import json
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +54,7 @@ class Played:
     printed: JobAnswer
     raised: JobAnswer
     outputs: bytes
+    salt: bytes
 
 
 def run(
@@ -135,7 +140,8 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
         )
         researcher.close()
     outputs = (folder / "bundle" / "outputs" / "notebook.ipynb").read_bytes()
-    return Played(room, folder / "service.log", printed, raised, outputs)
+    salt = (folder / "bundle" / "outputs.salt").read_bytes()
+    return Played(room, folder / "service.log", printed, raised, outputs, salt)
 
 
 def everything_kept(played: Played) -> dict[str, bytes]:
@@ -175,6 +181,29 @@ def test_outputs_and_error_messages_are_nowhere(played: Played) -> None:
     files = everything_kept(played)
     assert where(files, PRINTED.encode()) == []
     assert where(files, RAISED.encode()) == []
+
+
+def statements(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Return the run statements among files, out of their two wrappings of base64."""
+    found = {}
+    for name, data in files.items():
+        if data.startswith(b"{") and b'"envelope":"' in data:
+            envelope = json.loads(base64.b64decode(json.loads(data)["envelope"]))
+            found[f"statement in {name}"] = base64.b64decode(envelope["payload"])
+    return found
+
+
+def test_nothing_kept_lets_the_operator_try_guesses_at_an_output(played: Played) -> None:
+    files = everything_kept(played)
+    stated = statements(files)
+    assert len(stated) == 2, "both runs left one"
+    salt = played.salt.strip()
+    plain, secret = hashlib.sha256(played.outputs).digest(), bytes.fromhex(salt.decode())
+    commitment = hmac.new(secret, b"notebook.ipynb\0" + played.outputs, "sha256").hexdigest()
+    assert where(stated, commitment.encode()), "the run is bound to its outputs all the same"
+    forms = [plain, plain.hex().encode(), base64.b64encode(plain)]
+    forms += [secret, salt, base64.b64encode(secret)]
+    assert where(files | stated, *forms) == []
 
 
 def test_tokens_and_keys_of_people_are_nowhere(played: Played) -> None:

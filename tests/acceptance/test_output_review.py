@@ -30,7 +30,7 @@ from manatee.errors import ConflictError, ManifestError, NotVerifiedError, Seali
 from manatee.outputs import output_policy
 from manatee.policy import sign_approval
 from manatee.provisioning import insurance_contract_text, insured_persons
-from manatee.records import JobAnswer, OutputFile, Review, digest_bytes
+from manatee.records import JobAnswer, OutputFile, Review, RunOutputs, digest_bytes
 from manatee.runtime import runtime_digest
 from manatee.sealing import open_outputs, seal_outputs
 from manatee.settings import load_settings
@@ -206,15 +206,18 @@ def test_an_operator_who_hands_the_outputs_over_early_hands_over_nothing(
 def test_outputs_that_the_store_swapped_are_not_shown_to_the_reviewer(
     story: Story, tmp_path: Path
 ) -> None:
-    from manatee.releasing import check_files, open_for_review
+    from manatee.releasing import check_outputs, open_for_review
 
     job = story.waiting_job(tmp_path, 3)
     item = open_for_review(story.provider, job.id, identity=story.reviewer.identity)
-    swapped = (OutputFile(path="notebook.ipynb", data=b"{}"),)
+    files = (OutputFile(path="notebook.ipynb", data=b"{}"),)
+    swapped = RunOutputs(files, salt=item.outputs.salt)
     sealed = seal_outputs(swapped, (story.reviewer.recipient,))
     with pytest.raises(NotVerifiedError, match="not those"):
-        check_files(open_outputs(sealed, story.reviewer.identity), item.run)
+        check_outputs(open_outputs(sealed, story.reviewer.identity), item.run)
     with pytest.raises(NotVerifiedError):
-        check_files((), item.run)
-    check_files(item.files, item.run)
+        check_outputs(RunOutputs(salt=item.outputs.salt), item.run)
+    with pytest.raises(NotVerifiedError):
+        check_outputs(RunOutputs(item.outputs.files), item.run)
+    check_outputs(item.outputs, item.run)
     story.review("reject", job.id, "--reason", "a test")

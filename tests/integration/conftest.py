@@ -149,7 +149,7 @@ class Guests:
         files = {}
         if collected.outputs is not None:
             opened = open_outputs(collected.outputs.read_bytes(), self.identity)
-            files = {file.path: file.data for file in opened}
+            files = {file.path: file.data for file in opened.files}
         events = self.backend.events(handle, 0)
         return Left(collected.result, files, time.monotonic() - began, events)
 

@@ -1,4 +1,4 @@
-"""What was not released is not named to its researcher either: a digest proves a guess."""
+"""What was not released is not named to its researcher either."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from manatee.jobs import JobState
 from manatee.records import Review
 from manatee.store import Job
 from manatee.testing import ControlPlane
-from manatee.testing._control_plane import RUNTIME
+from manatee.testing._control_plane import OUTPUTS, RUNTIME, guest_result
+from manatee.testing._memory_backend import GuestScript
 
 
 class Desk:
@@ -84,6 +85,19 @@ def test_nor_what_a_stop_kept_back(desk: Desk) -> None:
     desk.reconciler.settle()
     assert desk.plane.state(desk.job) is JobState.CANCELLED
     assert desk.is_withheld("alice")
+
+
+def test_a_failed_job_shows_its_statement(desk: Desk) -> None:
+    """There was nothing to decide on, and it may hold a report that was paid for."""
+    desk.plane.place.default_script = GuestScript(
+        outputs=OUTPUTS, result=lambda plan: guest_result(plan, succeeded=False)
+    )
+    desk.job = desk.plane.submit(submission=2)
+    desk.plane.approve(desk.job)
+    desk.reconciler.settle()
+    assert desk.plane.state(desk.job) is JobState.FAILED
+    assert desk.plane.store.jobs.get(desk.job.id).outputs_digest
+    assert not desk.is_withheld("alice")
 
 
 def test_what_was_released_is_proved_to_all_who_may_know_of_it(desk: Desk) -> None:

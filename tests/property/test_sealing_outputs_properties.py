@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manatee.errors import SealingError
-from manatee.records import OutputFile
+from manatee.records import OutputFile, RunOutputs
 from manatee.sealing import _outputs as outputs
 from manatee.sealing import new_identity, open_outputs, seal_outputs
 
@@ -24,8 +24,10 @@ files = st.lists(
 
 @given(files)
 def test_whatever_is_sealed_comes_back_sorted(given_files):
-    sealed = seal_outputs(given_files, [RECIPIENT])
-    assert list(open_outputs(sealed, IDENTITY)) == sorted(given_files, key=lambda f: f.path)
+    given_outputs = RunOutputs(tuple(given_files))
+    opened = open_outputs(seal_outputs(given_outputs, [RECIPIENT]), IDENTITY)
+    assert list(opened.files) == sorted(given_files, key=lambda f: f.path)
+    assert opened.salt == given_outputs.salt
 
 
 @given(st.binary(max_size=3000))
@@ -39,7 +41,7 @@ def test_junk_is_refused_as_an_age_file(data):
 
 @given(files, st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 255)), max_size=8))
 def test_a_changed_archive_is_refused_or_canonical(given_files, changes):
-    data = bytearray(outputs._pack(given_files))
+    data = bytearray(outputs._pack(RunOutputs(tuple(given_files))))
     for position, value in changes:
         data[position % len(data)] = value
     try:

@@ -198,15 +198,15 @@ def get_log_proof(request: Request, job_id: str, account: CallerOf) -> Response:
 
 
 def _check_not_withheld(request: Request, account: Account, job: Job) -> None:
-    """Check that the caller may see a statement that names outputs by their digests.
+    """Check that the caller may see what a run says of outputs that people have to release.
 
-    Whoever can guess an output can prove the guess by its digest, so what people have to release is
-    not named before they did, but to those who decide on it.
+    It names and counts them, though it proves no guess at them; before somebody decided, and after
+    a no, that is for those who decide. A failed job left nothing to decide on.
 
     Raises:
         ConflictError: The outputs were not released.
     """
-    if job.outputs_digest is None or job.state is JobState.RELEASED:
+    if job.outputs_digest is None or job.state in (JobState.RELEASED, JobState.FAILED):
         return
     datasets = context_of(request).store.datasets
     entries = [datasets.get(use.name, use.version) for use in job.manifest.datasets]
@@ -220,7 +220,7 @@ def _check_not_withheld(request: Request, account: Account, job: Job) -> None:
     if not decides:
         raise ConflictError(
             f"a job that is {job.state.value} shows its statement to output reviewers alone.",
-            hint="It names outputs by their digests, and they were not released.",
+            hint="It names outputs, and they were not released.",
         )
 
 

@@ -215,6 +215,7 @@ def crate_payload(contents: BundleContents, verification: Verification) -> dict[
         "run/manifest.json": contents.manifest,
         **{f"run/workspace/{path}": data for path, data in contents.workspace_files.items()},
         **{f"run/outputs/{path}": data for path, data in contents.outputs.items()},
+        "run/outputs.salt": contents.salt,
     }
     if contents.log_proof is not None:
         bundle["run/log.tlog-proof"] = contents.log_proof

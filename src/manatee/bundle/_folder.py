@@ -5,6 +5,7 @@ evidence.json   evidence of purpose `result`, binding that signature's key
 manifest.json   the job manifest; its SHA-256 is the job digest
 workspace/      the code that ran
 outputs/        what came out, the executed notebook among it
+outputs.salt    opens the commitments by which the statement names the outputs
 log.tlog-proof  where the run stands in a transparency log; a bundle may be without one
 """
 
@@ -25,8 +26,9 @@ from manatee.records import (
     MAX_JSON_BYTES,
     Digest,
     GuestResult,
-    OutputFile,
+    RunOutputs,
     canonical_json,
+    salt_text,
     unbase64,
 )
 from manatee.workspace import SKIPPED_NAMES, SKIPPED_SUFFIXES, pack, unpack
@@ -35,6 +37,8 @@ MAX_OUTPUT_BYTES = 512 << 20
 """Largest output file that is read back, in bytes."""
 
 _PLAIN_FILES = ("run.dsse.json", "evidence.json", "manifest.json")
+SALT_FILE = "outputs.salt"
+_MAX_SALT_BYTES = 1 << 10
 _FOLDERS = ("workspace", "outputs")
 MAX_FOLDER_BYTES = 2 << 30
 """Cap of all files of one folder of a bundle, in bytes: a reader's memory holds them."""
@@ -43,7 +47,7 @@ MAX_ENTRIES = 20_000
 """Cap of files and folders in one folder of a bundle."""
 
 LOG_PROOF = "log.tlog-proof"
-_KNOWN = frozenset((*_PLAIN_FILES, *_FOLDERS, LOG_PROOF))
+_KNOWN = frozenset((*_PLAIN_FILES, *_FOLDERS, SALT_FILE, LOG_PROOF))
 MAX_LOG_PROOF_BYTES = 64 << 10
 
 
@@ -54,6 +58,7 @@ class BundleContents:
     Attributes:
         workspace_digest: Digest of the workspace packed again; None where it cannot be packed.
         workspace_problem: Why not.
+        salt: The text of the file `outputs.salt`.
         unexpected: Names of entries that no bundle has.
         log_proof: Proof of inclusion in a transparency log, if the bundle has one.
     """
@@ -65,6 +70,7 @@ class BundleContents:
     workspace_problem: str
     workspace_files: Mapping[str, bytes]
     outputs: Mapping[str, bytes]
+    salt: bytes
     unexpected: tuple[str, ...]
     log_proof: bytes | None = None
 
@@ -74,7 +80,7 @@ def write_bundle(
     *,
     result: GuestResult,
     workspace_archive: Path,
-    outputs: tuple[OutputFile, ...],
+    outputs: RunOutputs,
     log_proof: bytes | None = None,
 ) -> None:
     """Write a bundle as a new folder: whole, or not at all.
@@ -105,7 +111,8 @@ def write_bundle(
             expected=statement.predicate.manifest.workspace_digest,
         )
         (staging / "outputs").mkdir()
-        for output in outputs:
+        (staging / SALT_FILE).write_bytes(salt_text(outputs.salt))
+        for output in outputs.files:
             path = staging / "outputs" / output.path
             if output.path.startswith("/") or ".." in path.parts:
                 raise BundleError("an output's path leads out of the bundle.")
@@ -201,6 +208,7 @@ def read_bundle(folder: Path) -> BundleContents:
             workspace_problem=problem,
             workspace_files=_tree(folder / "workspace"),
             outputs=_tree(folder / "outputs"),
+            salt=_read(folder / SALT_FILE, _MAX_SALT_BYTES),
             unexpected=tuple(_stowaways(folder)),
             log_proof=_read(folder / LOG_PROOF, MAX_LOG_PROOF_BYTES)
             if (folder / LOG_PROOF).is_symlink() or (folder / LOG_PROOF).exists()

@@ -32,12 +32,14 @@ MAX_ENVELOPE_BYTES = 4 * MAX_JSON_BYTES
 """Cap of an envelope, in bytes."""
 
 
-class _DigestSet(Record, frozen=True, kw_only=True):
-    sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+class _DigestSet(Record, frozen=True, kw_only=True, rename={"hmac_sha256": "hmacSha256"}):
+    """An algorithm by a name of ours, as in-toto allows: `sha256` would promise a plain digest."""
+
+    hmac_sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 class Subject(Record, frozen=True, kw_only=True):
-    """One output of the run, by name and digest."""
+    """One output of the run, by name and commitment."""
 
     name: str
     digest: _DigestSet
@@ -68,7 +70,10 @@ class Envelope(Record, frozen=True, kw_only=True):
 def subjects(predicate: RunPredicate) -> tuple[Subject, ...]:
     """Return the subjects a statement over this predicate must have."""
     return tuple(
-        Subject(name=entry.path, digest=_DigestSet(sha256=entry.sha256.removeprefix("sha256:")))
+        Subject(
+            name=entry.path,
+            digest=_DigestSet(hmac_sha256=entry.commitment.removeprefix("hmac-sha256:")),
+        )
         for entry in predicate.result.outputs
     )
 

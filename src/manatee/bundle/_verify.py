@@ -46,10 +46,12 @@ from manatee.records import (
     binding,
     canonical_json,
     check_manifest,
+    commitment_to,
     dataset_version,
     digest_bytes,
     digest_record,
     read_record,
+    read_salt,
     unbase64,
 )
 
@@ -482,8 +484,11 @@ class _Verifier:
             self._run
         ):
             raise NotVerifiedError("the statement's subjects are not the run's outputs.")
-        wanted = {entry.path: entry.sha256 for entry in self._run.result.outputs}
-        found = {path: digest_bytes(data) for path, data in self._contents.outputs.items()}
+        wanted = {entry.path: entry.commitment for entry in self._run.result.outputs}
+        salt = read_salt(self._contents.salt)
+        found = {
+            path: commitment_to(salt, path, data) for path, data in self._contents.outputs.items()
+        }
         wrong = sorted(
             path for path in wanted.keys() | found.keys() if wanted.get(path) != found.get(path)
         )

@@ -212,7 +212,9 @@ def rehearse(
                 raise JobFailedError(f"the rehearsal's guest ended early: {cause}.")
             collected = backend.collect(handle)
             files = (
-                open_outputs(collected.outputs.read_bytes(), identity) if collected.outputs else ()
+                open_outputs(collected.outputs.read_bytes(), identity).files
+                if collected.outputs
+                else ()
             )
         finally:
             backend.cleanup(handle)

@@ -56,7 +56,7 @@ def open_(
     if output is Format.JSON:
         print_json(item.run.result.disclosure)
         return
-    typer.echo(f"{len(item.files)} files in {out}; nothing has been decided.\n")
+    typer.echo(f"{len(item.outputs.files)} files in {out}; nothing has been decided.\n")
     print_rows(
         ("check", "passed", "reason"),
         [

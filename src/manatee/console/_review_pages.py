@@ -50,7 +50,7 @@ def _look(
         closed = "This console has no identity to open the outputs with."
     else:
         try:
-            files = open_for_review(client, job_id, identity=identity).files
+            files = open_for_review(client, job_id, identity=identity).outputs.files
         except ManateeError as error:
             closed = f"{error.message} {error.hint}".strip()
     with workspace(client, job) as folder:

@@ -207,11 +207,11 @@ def _carry_out(
     run.exit = run.leaving.judge(run.exit)
     # 9. seal what may leave (sent in `_deliver`, once the statement is attested)
     progress.phase("sealing")
-    if run.leaving.files:
+    if run.leaving.outputs.files:
         recipients = manifest.output_recipients
         if job.secure:
             recipients = recipients_of(recipients, job.plan.output_policy)
-        run.leaving.sealed = seal_outputs(run.leaving.files, recipients)
+        run.leaving.sealed = seal_outputs(run.leaving.outputs, recipients)
         if len(run.leaving.sealed) > job.resources.output_bytes:
             raise TooLargeError("the sealed outputs are over the resource class's output size.")
 
@@ -286,10 +286,7 @@ def _result(job: Job, run: _Run) -> ResultManifest:
     return ResultManifest(
         job_digest=job.digest,
         exit=run.exit,
-        outputs=tuple(
-            FileEntry(path=file.path, sha256=digest_bytes(file.data), size=len(file.data))
-            for file in run.leaving.files
-        ),
+        outputs=run.leaving.outputs.entries(),
         sealed_outputs=FileEntry(path=SEALED_NAME, sha256=digest_bytes(sealed), size=len(sealed))
         if sealed
         else None,

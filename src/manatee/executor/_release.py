@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -18,14 +18,15 @@ from manatee.records import (
     ExitStatus,
     OutputCheck,
     OutputFile,
+    RunOutputs,
 )
 
 
 @dataclass
 class Leaving:
-    """Files that may leave, the checks they passed or failed, and the sealed bytes once made."""
+    """Outputs that may leave, the checks they passed or failed, and the sealed bytes once made."""
 
-    files: tuple[OutputFile, ...] = ()
+    outputs: RunOutputs = field(default_factory=RunOutputs)
     checks: tuple[OutputCheck, ...] = ()
     sealed: bytes | None = None
 
@@ -70,7 +71,7 @@ def leaving(job: Job, places: Places, ran: Ran) -> Leaving:
     files = (OutputFile(path=NOTEBOOK, data=notebook_bytes(shown)), *taken.files)
     if job.secure and not passed(record):
         files = ()
-    return Leaving(files=files, checks=checks)
+    return Leaving(outputs=RunOutputs(files), checks=checks)
 
 
 def _undeclared(count: int) -> OutputCheck:

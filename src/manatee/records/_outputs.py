@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 import msgspec
 
 from manatee.errors import ManifestError
-from manatee.records._base import Count, Name, Record, RelativePath
+from manatee.records._base import Count, Name, Record
+from manatee.records._commitments import OutputEntry
 from manatee.records._comparison import TwinReport
 from manatee.records._datasets import FileEntry
 from manatee.records._digests import DigestText
@@ -121,17 +122,10 @@ class ResultManifest(Record, frozen=True, kw_only=True):
     format_version: Literal[1] = 1
     job_digest: DigestText
     exit: ExitStatus
-    outputs: Annotated[tuple[FileEntry, ...], msgspec.Meta(max_length=128)]
-    """The outputs in the clear, as the recipients will see them."""
+    outputs: Annotated[tuple[OutputEntry, ...], msgspec.Meta(max_length=128)]
+    """Commitments to the outputs in the clear, as the recipients will see them."""
     sealed_outputs: FileEntry | None
-    """The same, as one age file; None where nothing may leave."""
+    """The same and the commitments' salt, as one age file; None where nothing may leave."""
     disclosure: DisclosureRecord
     twin_reports: Annotated[tuple[TwinReport, ...], msgspec.Meta(max_length=32)] = ()
     """What was measured of the real tables; empty unless the manifest asks for it."""
-
-
-class OutputFile(Record, frozen=True, kw_only=True):
-    """A file the executor takes from the run; `path` is below the output folder."""
-
-    path: RelativePath
-    data: bytes

@@ -4,7 +4,7 @@ from manatee.releasing._bundle import fetch_bundle
 from manatee.releasing._review import (
     ForReview,
     approve,
-    check_files,
+    check_outputs,
     open_for_review,
     reject,
     statement_of,
@@ -13,7 +13,7 @@ from manatee.releasing._review import (
 __all__ = [
     "ForReview",
     "approve",
-    "check_files",
+    "check_outputs",
     "fetch_bundle",
     "open_for_review",
     "reject",

@@ -26,15 +26,15 @@ def fetch_bundle(
     try:
         sealed = scratch / "outputs.age"
         client.download_outputs(job_id, sealed)
-        files = open_outputs(sealed.read_bytes(), identity)
+        outputs = open_outputs(sealed.read_bytes(), identity)
         client.download_workspace(client.job(job_id), scratch / "workspace.tar")
         write_bundle(
             folder,
             result=client.result(job_id),
             workspace_archive=scratch / "workspace.tar",
-            outputs=files,
+            outputs=outputs,
             log_proof=client.log_proof(job_id),
         )
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return files
+    return outputs.files

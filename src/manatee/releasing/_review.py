@@ -15,13 +15,11 @@ from manatee.bundle import read_statement
 from manatee.client import ManateeClient
 from manatee.errors import ConflictError, NotVerifiedError
 from manatee.records import (
-    FileEntry,
     GuestResult,
     JobAnswer,
-    OutputFile,
     Review,
+    RunOutputs,
     RunPredicate,
-    digest_bytes,
     unbase64,
 )
 from manatee.sealing import open_outputs, seal_outputs
@@ -32,7 +30,7 @@ class ForReview:
     """Outputs that wait for a decision, and what their guest said of them."""
 
     job: JobAnswer
-    files: tuple[OutputFile, ...]
+    outputs: RunOutputs
     run: RunPredicate
 
 
@@ -57,11 +55,11 @@ def open_for_review(client: ManateeClient, job_id: str, *, identity: str) -> For
     folder = Path(tempfile.mkdtemp(prefix="manatee-review-"))
     try:
         client.download_outputs(job_id, folder / "outputs.age")
-        files = open_outputs((folder / "outputs.age").read_bytes(), identity)
+        outputs = open_outputs((folder / "outputs.age").read_bytes(), identity)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    check_files(files, run)
-    return ForReview(job=job, files=files, run=run)
+    check_outputs(outputs, run)
+    return ForReview(job=job, outputs=outputs, run=run)
 
 
 def statement_of(result: GuestResult, job: JobAnswer) -> RunPredicate:
@@ -79,19 +77,14 @@ def statement_of(result: GuestResult, job: JobAnswer) -> RunPredicate:
     return run
 
 
-def check_files(files: tuple[OutputFile, ...], run: RunPredicate) -> None:
+def check_outputs(outputs: RunOutputs, run: RunPredicate) -> None:
     """Check that opened outputs are those that a run's statement lists.
 
     Raises:
         NotVerifiedError: They are not.
     """
-    found = tuple(
-        FileEntry(path=file.path, sha256=digest_bytes(file.data), size=len(file.data))
-        for file in files
-    )
-    if sorted(found, key=lambda entry: entry.path) != sorted(
-        run.result.outputs, key=lambda entry: entry.path
-    ):
+    found = {(entry.path, entry.commitment) for entry in outputs.entries()}
+    if found != {(entry.path, entry.commitment) for entry in run.result.outputs}:
         raise NotVerifiedError(
             "the outputs are not those of the run statement.",
             hint="Do not release them; tell the operator.",
@@ -104,7 +97,7 @@ def approve(client: ManateeClient, item: ForReview, *, reason: str) -> JobAnswer
     Raises:
         ConflictError: The job does not wait for release, or was decided otherwise.
     """
-    sealed = seal_outputs(item.files, item.job.manifest.output_recipients)
+    sealed = seal_outputs(item.outputs, item.job.manifest.output_recipients)
     digest = client.upload_bytes(sealed)
     review = Review(decision="approve", reason=reason, outputs_digest=digest)
     return client.review(item.job.id, review)

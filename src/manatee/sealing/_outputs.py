@@ -1,5 +1,8 @@
 """Outputs on their way out: one deterministic tar archive inside age.
 
+The outputs lie in its folder `outputs/`; beside it `outputs.salt` opens the commitments by which
+the run's statement names them. A run bundle has both under the same names.
+
 Any tar reader opens what `age -d` prints. Ours accepts only the archive it would itself have
 written: anyone who knows the recipient can make an age file, so an archive that opens may still
 be hostile (links, devices, sparse files, two members of one name).
@@ -9,18 +12,21 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 
 import pyrage
 
 from manatee.errors import MalformedError, SealingError, TooLargeError
-from manatee.records import OutputFile, to_record
+from manatee.records import OutputFile, RunOutputs, read_salt, salt_text, to_record
 
 MAX_OUTPUT_FILES = 1024
 """Most members that are read; the largest output policy allows far fewer."""
 
 MAX_SEALED_BYTES = 512 << 20
 """Most bytes of an age file that are decrypted: twice the largest class's output."""
+
+OUTPUTS_FOLDER = "outputs/"
+SALT_FILE = "outputs.salt"
 
 _MODE = 0o644
 
@@ -50,11 +56,11 @@ def check_recipient(recipient: str) -> str:
     return recipient
 
 
-def seal_outputs(files: Iterable[OutputFile], recipients: Sequence[str]) -> bytes:
-    """Encrypt files to every one of the recipients.
+def seal_outputs(outputs: RunOutputs, recipients: Sequence[str]) -> bytes:
+    """Encrypt outputs and their salt to every one of the recipients.
 
     Args:
-        files: In any order; the archive is sorted by path.
+        outputs: With files in any order; the archive is sorted by path.
         recipients: age X25519 recipients; at least one.
 
     Raises:
@@ -64,16 +70,16 @@ def seal_outputs(files: Iterable[OutputFile], recipients: Sequence[str]) -> byte
         raise SealingError("outputs need at least one recipient.")
     keys = [_recipient(text) for text in recipients]
     try:
-        return bytes(pyrage.encrypt(_pack(files), keys))
+        return bytes(pyrage.encrypt(_pack(outputs), keys))
     except pyrage.EncryptError as error:
         raise SealingError("outputs could not be encrypted.") from error
 
 
-def open_outputs(data: bytes, identity: str) -> tuple[OutputFile, ...]:
+def open_outputs(data: bytes, identity: str) -> RunOutputs:
     """Decrypt what `seal_outputs` made; memory is bounded by a small multiple of its length.
 
     Returns:
-        The files, sorted by path.
+        The outputs, sorted by path, and their salt.
 
     Raises:
         SealingError: Another recipient, damaged bytes, or an archive we would not have written.
@@ -104,40 +110,55 @@ def _recipient(text: str) -> pyrage.x25519.Recipient:
         raise SealingError("not an age recipient.") from error
 
 
-def _pack(files: Iterable[OutputFile]) -> bytes:
-    ordered = sorted(files, key=lambda file: file.path)
+def _pack(outputs: RunOutputs) -> bytes:
+    ordered = sorted(outputs.files, key=lambda file: file.path)
     if len({file.path for file in ordered}) != len(ordered):
         raise SealingError("two outputs have the same path.")
     sink = io.BytesIO()
     with tarfile.open(fileobj=sink, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        _add(archive, SALT_FILE, salt_text(outputs.salt))
         for file in ordered:
-            member = tarfile.TarInfo(file.path)
-            member.size = len(file.data)
-            member.mode = _MODE
-            archive.addfile(member, io.BytesIO(file.data))
+            _add(archive, OUTPUTS_FOLDER + file.path, file.data)
     return sink.getvalue()
 
 
-def _unpack(data: bytes) -> tuple[OutputFile, ...]:
+def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    member.mode = _MODE
+    archive.addfile(member, io.BytesIO(data))
+
+
+def _unpack(data: bytes) -> RunOutputs:
     try:
-        files = tuple(_members(data))
-        genuine = _pack(files) == data
+        members = dict(_members(data))
+        outputs = RunOutputs(
+            salt=read_salt(members.pop(SALT_FILE, b"")),
+            files=tuple(_file(name, content) for name, content in members.items()),
+        )
+        genuine = _pack(outputs) == data
     except (tarfile.TarError, ValueError, OverflowError, MalformedError) as error:
         raise SealingError("sealed outputs hold no archive of ours.") from error
     if not genuine:
         raise SealingError("sealed outputs hold an archive we would not have written.")
-    return files
+    return outputs
 
 
-def _members(data: bytes) -> Iterable[OutputFile]:
+def _members(data: bytes) -> Iterator[tuple[str, bytes]]:
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
-        for number, member in enumerate(archive, start=1):
-            if number > MAX_OUTPUT_FILES:
-                raise MalformedError(f"more than {MAX_OUTPUT_FILES} members.")
+        for number, member in enumerate(archive):
+            if number > MAX_OUTPUT_FILES:  # the salt is one more
+                raise MalformedError(f"more than {MAX_OUTPUT_FILES} outputs.")
             if member.type != tarfile.REGTYPE or member.sparse or member.size > len(data):
                 raise MalformedError("a member that is not a plain file.")
             content = archive.extractfile(member)
             if content is None:
                 raise MalformedError("a member without content.")
-            found = {"path": member.name, "data": content.read(member.size)}
-            yield to_record(found, OutputFile, what="output")
+            yield member.name, content.read(member.size)
+
+
+def _file(name: str, data: bytes) -> OutputFile:
+    if not name.startswith(OUTPUTS_FOLDER):
+        raise MalformedError("a member outside the folder of outputs.")
+    path = name.removeprefix(OUTPUTS_FOLDER)
+    return to_record({"path": path, "data": data}, OutputFile, what="output")

@@ -49,6 +49,7 @@ from manatee.policy import (
 )
 from manatee.records import (
     RESULT_AUDIENCE,
+    SALT_BYTES,
     BrokerSession,
     DatasetManifest,
     DatasetUse,
@@ -65,6 +66,7 @@ from manatee.records import (
     ReleaseAnswer,
     ReleaseRequest,
     ResultManifest,
+    RunOutputs,
     RunPredicate,
     SignedApproval,
     Tier,
@@ -531,13 +533,14 @@ class Installation:
             answer=broker.release(asked.body()),
         )
 
-    def outputs(self) -> tuple[OutputFile, ...]:
+    def outputs(self) -> RunOutputs:
         """Return the outputs of the run: the executed notebook and one table."""
         executed = notebook("import manatee", "print(42)", outputs={1: "42\n"})
-        return (
+        files = (
             OutputFile(path="notebook.ipynb", data=executed),
             OutputFile(path="table.csv", data=b"claims,count\nall,42\n"),
         )
+        return RunOutputs(files, salt=bytes(range(SALT_BYTES)))
 
     def predicate(self, session: BrokerSession) -> RunPredicate:
         """Return what an honest guest says of the run."""
@@ -548,10 +551,7 @@ class Installation:
         result = ResultManifest(
             job_digest=self.job_digest,
             exit=ExitStatus(succeeded=True, cells_run=2, cells_total=2),
-            outputs=tuple(
-                FileEntry(path=item.path, sha256=digest_bytes(item.data), size=len(item.data))
-                for item in self.outputs()
-            ),
+            outputs=self.outputs().entries(),
             sealed_outputs=FileEntry(path="outputs.age", sha256=digest_bytes(b"sealed"), size=6),
             disclosure=DisclosureRecord(
                 policy_digest=digest_record(self.output_policy), checks=checks

@@ -28,7 +28,7 @@ def test_an_in_toto_user_verifies_and_reads_the_statement(tmp_path: Path) -> Non
     statement = json.loads(envelope.payload)
     assert statement["_type"] == "https://in-toto.io/Statement/v1"
     assert {item["name"] for item in statement["subject"]} == {"notebook.ipynb", "table.csv"}
-    assert all(len(item["digest"]["sha256"]) == 64 for item in statement["subject"])
+    assert all(len(item["digest"]["hmacSha256"]) == 64 for item in statement["subject"])
 
 
 def test_a_changed_statement_does_not_verify_there_either(tmp_path: Path) -> None:

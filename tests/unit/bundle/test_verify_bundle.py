@@ -40,10 +40,11 @@ from manatee.records import (
     Cause,
     Evidence,
     ExitStatus,
-    FileEntry,
     GuestResult,
     NoisyCounts,
+    OutputEntry,
     OutputFile,
+    RunOutputs,
     RunPredicate,
     Tier,
     TwinReport,
@@ -167,6 +168,8 @@ def test_a_bundle_verifies_years_later_but_not_before_it_was_made(
 
 # --- one file changed ---------------------------------------------------------------------------
 
+NO_COMMITMENT = "hmac-sha256:" + "0" * 64
+
 FILES = {
     "run.dsse.json": {"statement", "signature", "evidence"},
     "evidence.json": {"evidence"},
@@ -175,6 +178,7 @@ FILES = {
     "workspace/helpers.py": {"workspace"},
     "outputs/notebook.ipynb": {"outputs"},
     "outputs/table.csv": {"outputs"},
+    "outputs.salt": {"outputs"},
 }
 
 
@@ -374,7 +378,10 @@ LIES: dict[str, tuple[Lie, list[str]]] = {
     "one output more": (
         lambda said: result(
             said,
-            outputs=(*said.result.outputs, FileEntry(path="x.csv", sha256=OTHER, size=1)),
+            outputs=(
+                *said.result.outputs,
+                OutputEntry(path="x.csv", commitment=NO_COMMITMENT),
+            ),
         ),
         ["outputs"],
     ),
@@ -565,8 +572,9 @@ def test_only_the_notebook_check_fails_when_a_genuine_run_executed_other_code(
     own: Installation, tmp_path: Path, change: Callable[[str], str]
 ) -> None:
     genuine = own.outputs()
-    executed = change(genuine[0].data.decode()).encode()
-    own.outputs = lambda: (OutputFile(path="notebook.ipynb", data=executed), *genuine[1:])
+    executed = change(genuine.files[0].data.decode()).encode()
+    files = (OutputFile(path="notebook.ipynb", data=executed), *genuine.files[1:])
+    own.outputs = lambda: RunOutputs(files, salt=genuine.salt)
     run = own.write_run(tmp_path / "run")
     assert failed(verify(own, run)) == ["notebook"]
 
@@ -598,6 +606,7 @@ def test_key_release_evidence_cannot_stand_in_for_result_evidence(
         ("_type", "https://in-toto.io/Statement/v0.1"),
         ("predicateType", "https://slsa.dev/provenance/v1"),
         ("subject", []),
+        ("subject", [{"name": "table.csv", "digest": {"hmacSha256": "0" * 64}}]),
         ("subject", [{"name": "table.csv", "digest": {"sha256": "0" * 64}}]),
         ("extra", 1),
     ],
@@ -611,7 +620,8 @@ def test_a_statement_of_another_type_or_about_other_subjects_is_refused(
     envelope, evidence = own.sign(canonical_json(plain))
     (run / "run.dsse.json").write_bytes(envelope)
     (run / "evidence.json").write_bytes(canonical_json(evidence))
-    assert failed(verify(own, run)) == (["outputs"] if member == "subject" else ["statement"])
+    readable = member == "subject" and "sha256" not in str(value)
+    assert failed(verify(own, run)) == (["outputs"] if readable else ["statement"])
 
 
 def envelope_with(run: Path, change: Callable[[dict[str, Any]], None]) -> None:
@@ -703,7 +713,7 @@ def test_outputs_cannot_be_written_outside_and_nothing_is_left_behind(
             tmp_path / "new",
             result=guest_result(place, run),
             workspace_archive=place.archive,
-            outputs=tuple(OutputFile(path=path, data=b"") for path in paths),
+            outputs=RunOutputs(tuple(OutputFile(path=path, data=b"") for path in paths)),
         )
     assert sorted(item.name for item in tmp_path.iterdir()) == before
 
@@ -716,7 +726,7 @@ def test_another_workspace_makes_no_bundle(place: Installation, run: Path, tmp_p
             tmp_path / "new",
             result=guest_result(place, run),
             workspace_archive=other,
-            outputs=(),
+            outputs=RunOutputs(),
         )
     assert not (tmp_path / "new").exists()
 
