@@ -56,9 +56,7 @@ def create_console(url: str, keys: OwnKeys | None = None) -> FastAPI:
     @app.exception_handler(ManateeError)
     def failed(request: Request, error: ManateeError) -> Response:
         if isinstance(error, AuthenticationError):
-            response = go("/sign-in")
-            response.delete_cookie(COOKIE)
-            return response
+            return _sign_in_again(app, request)
         return page(
             request,
             "problem.html",
@@ -84,6 +82,15 @@ def create_console(url: str, keys: OwnKeys | None = None) -> FastAPI:
 def close_console(app: FastAPI) -> None:
     """Sign everybody out and close all connections, once the app is served no more."""
     app.state.console.sessions.close()
+
+
+def _sign_in_again(app: FastAPI, request: Request) -> Response:
+    """Forget a session that counts no more, and say so to whoever had one."""
+    key = request.cookies.get(COOKIE, "")
+    app.state.console.sessions.end(key)
+    response = go("/sign-in?ended=1" if key else "/sign-in")
+    response.delete_cookie(COOKIE)
+    return response
 
 
 def _session_or_none(app: FastAPI, request: Request) -> object:

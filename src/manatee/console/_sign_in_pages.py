@@ -15,6 +15,10 @@ router = APIRouter()
 
 RETURN_PATH = "/returned"
 ASKED_COOKIE = "manatee_console_asked"
+ENDED = (
+    "Your session has ended: nothing was done for an hour, eight hours have passed, or the service "
+    "no longer accepts its token. Sign in again."
+)
 
 
 def _begun(request: Request, token: str) -> Response:
@@ -45,9 +49,9 @@ def start(request: Request, code: str) -> Response:
 
 
 @router.get("/sign-in")
-def sign_in_page(request: Request) -> Response:
+def sign_in_page(request: Request, ended: str = "") -> Response:
     """Ask for a token, or for name, password and code."""
-    return page(request, "sign_in.html", problem="")
+    return page(request, "sign_in.html", problem=ENDED if ended else "")
 
 
 @router.post("/sign-in")
