@@ -4,7 +4,7 @@
 
 A real server over SQLite and over a PostgreSQL of its own; one client, one connection. The table is
 filled by SQL with ended jobs of one researcher; then jobs are listed (50 a page) and submitted,
-turn by turn. What counts is the growth from few to many, printed per database.
+with few and with many jobs in turns. What counts is the growth, printed per database.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -81,13 +81,18 @@ def _fill(plane: ControlPlane, kind: str, many: int) -> None:
         connection.execute(text("ANALYZE"))
 
 
-def _times(act: Iterator[None]) -> list[float]:
-    found: list[float] = []
+def _in_turns(acts: list[Iterator[None]]) -> list[list[float]]:
+    """Take one step of each act after the other; return their times, sorted, in seconds.
+
+    In turns, because other work on the machine comes and goes within the minute.
+    """
+    found: list[list[float]] = [[] for _ in acts]
     while True:
-        began = perf_counter()
-        if next(act, ...) is ...:
-            return sorted(found[WARM_UP:])
-        found.append(perf_counter() - began)
+        for times, act in zip(found, acts, strict=True):
+            began = perf_counter()
+            if next(act, ...) is ...:
+                return [sorted(times[WARM_UP:]) for times in found]
+            times.append(perf_counter() - began)
 
 
 def _listing(client: httpx.Client, n: int) -> Iterator[None]:
@@ -103,8 +108,8 @@ def _submitting(client: httpx.Client, plane: ControlPlane, n: int) -> Iterator[N
         yield
 
 
-def _measure(kind: str, many: int, n: int) -> dict[str, tuple[float, float]]:
-    """Return p50 and p99 in milliseconds, by what was done."""
+@contextmanager
+def _service(kind: str, many: int) -> Iterator[tuple[ControlPlane, httpx.Client]]:
     with (
         tempfile.TemporaryDirectory(prefix="manatee-benchmark-") as folder,
         _database(kind) as url,
@@ -121,13 +126,18 @@ def _measure(kind: str, many: int, n: int) -> dict[str, tuple[float, float]]:
             serve_in_thread(app) as base,
             httpx.Client(base_url=base, headers=token, trust_env=False, timeout=120) as client,
         ):
-            acts = {"list": _listing(client, n), "submit": _submitting(client, plane, n)}
-            found = {name: _times(act) for name, act in acts.items()}
+            yield plane, client
         plane.store.close()
-    return {
-        name: (1e3 * times[len(times) // 2], 1e3 * times[int(len(times) * 0.99)])
-        for name, times in found.items()
-    }
+
+
+def _measure(kind: str, sizes: list[int], n: int) -> dict[str, list[list[float]]]:
+    """Return the sorted times in seconds of each act, one list for each size."""
+    with ExitStack() as stack:
+        places = [stack.enter_context(_service(kind, many)) for many in sizes]
+        return {
+            "list": _in_turns([_listing(client, n) for _plane, client in places]),
+            "submit": _in_turns([_submitting(client, plane, n) for plane, client in places]),
+        }
 
 
 def main() -> None:
@@ -140,12 +150,14 @@ def main() -> None:
     print("| database | jobs | act | p50 ms | p99 ms | a second |")
     print("|" + " --- |" * 6)
     for kind in asked.databases:
-        runs = [_measure(kind, many, asked.requests + WARM_UP) for many in asked.jobs]
-        for many, run in zip(asked.jobs, runs, strict=True):
-            for act, (half, most) in run.items():
+        found = _measure(kind, asked.jobs, asked.requests + WARM_UP)
+        for act, runs in found.items():
+            halves = [1e3 * times[len(times) // 2] for times in runs]
+            mosts = [1e3 * times[int(len(times) * 0.99)] for times in runs]
+            for many, half, most in zip(asked.jobs, halves, mosts, strict=True):
                 print(f"| {kind} | {many:,} | {act} | {half:.1f} | {most:.1f} | {1e3 / half:.0f} |")
-        for act in runs[0]:
-            growth = runs[-1][act][0] / runs[0][act][0]
+        for act, runs in found.items():
+            growth = runs[-1][len(runs[-1]) // 2] / runs[0][len(runs[0]) // 2]
             print(f"{kind}, {act}: {growth:.2f}x from {asked.jobs[0]:,} to {asked.jobs[-1]:,} jobs")
 
 
