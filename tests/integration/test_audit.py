@@ -137,6 +137,8 @@ def test_over_http_the_actor_is_the_caller_and_each_sees_their_own(tmp_path: Pat
         for refused in (alice, hospital):
             with pytest.raises(AuthorizationError):
                 list(refused.audit())
+            with pytest.raises(AuthorizationError):
+                refused.audit_growth(0)
         last = theirs[-1]
         while log.size() < last.number:
             time.sleep(0.05)
@@ -438,6 +440,18 @@ def test_the_commands_list_prove_and_check(tmp_path: Path) -> None:
         answer = json.loads(done.stdout)
         assert answer["proved"] is True
         assert answer["events"][0]["action"] == "job-submitted"
+        # the auditor keeps a checkpoint, and comes back
+        mine = tmp_path / "kept"
+        keeping = (*proved, "--kept", str(mine))
+        assert run("audit", "--job", job, *keeping, name="carol").returncode == 0
+        first = mine.read_bytes()
+        assert first == (home / "audit-log" / "checkpoint").read_bytes()
+        plane.store.accounts.disable("bob")
+        drain(plane, log)
+        assert run("audit", "--job", job, *keeping, name="carol").returncode == 0
+        assert mine.read_bytes() == (home / "audit-log" / "checkpoint").read_bytes() != first
+        assert run("audit", "--job", job, "--kept", str(mine), name="carol").returncode != 0
+        assert run("audit", *keeping, name="alice").returncode == 3
         agree = run("admin", "check")
         assert (agree.returncode, agree.stdout) == (0, "database and audit log agree.\n")
         kept = run("admin", "check", "--checkpoint", str(home / "audit-log" / "checkpoint"))
@@ -454,4 +468,28 @@ def test_the_commands_list_prove_and_check(tmp_path: Path) -> None:
         checked = run("admin", "check")
         assert checked.returncode == 10
         assert "is not what the log holds" in checked.stdout
+        # all of the log was written anew, and signed by its key: it agrees with the edited database
+        before = mine.read_bytes()
+        for path in sorted((home / "audit-log").rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+        again = open_audit_log(home)
+        drain(plane, again)
+        assert run("audit", "--job", job, *proved, name="carol").returncode == 0
+        forked = run("audit", "--job", job, *keeping, name="carol")
+        assert forked.returncode == 14, forked.stderr
+        assert "signed two trees" in forked.stderr
+        plane.store.accounts.enable("bob")
+        drain(plane, again)
+        forked = run("audit", "--job", job, *keeping, name="carol")
+        assert forked.returncode == 14, forked.stderr
+        assert "does not follow" in forked.stderr
+        assert mine.read_bytes() == before, "what was kept is the evidence"
+        # and one that was cut short
+        for path in sorted((home / "audit-log").rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+        open_audit_log(home)
+        short = run("audit", "--person", "nobody", *keeping, name="carol")
+        assert short.returncode == 14, short.stderr
+        assert "the log holds 0 events" in short.stderr
+        assert mine.read_bytes() == before
     plane.store.close()

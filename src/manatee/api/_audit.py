@@ -56,6 +56,28 @@ def list_events(
 
 
 @router.get(
+    "/growth",
+    response_class=Response,
+    responses=documented(
+        "The log's checkpoint, and the proof that it grew from an older one (C2SP tlog-witness).",
+        None,
+        LedgerError,
+        *_ERRORS,
+        media_type="text/plain",
+    ),
+)
+def get_growth(
+    request: Request, account: CallerOf, since: Annotated[int, Query(ge=0, le=2**53)] = 0
+) -> Response:
+    """Prove that the audit log still is what it was when it held so many events, and more."""
+    _of(account)
+    log = context_of(request).audit_log
+    if log is None:
+        raise NotFoundError("this service keeps no audit log.")
+    return Response(log.growth(since), media_type="text/plain; charset=utf-8")
+
+
+@router.get(
     "/{number}/proof",
     response_class=Response,
     responses=documented(

@@ -25,6 +25,9 @@ class ProvedLog(Protocol):
     def prove(self, index: int) -> bytes:
         """Return the proof of an entry. Raises NotFoundError: it is not there yet."""
 
+    def growth(self, since: int) -> bytes:
+        """Return the proof that it grew from so many entries. Raises LedgerError: it has fewer."""
+
 
 @dataclass(frozen=True)
 class Context:

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from manatee.cli._audit_proofs import prove_events
 from manatee.cli._options import Output, open_client
 from manatee.cli._output import Format, print_json, print_rows
-from manatee.errors import LedgerError, NotFoundError, SettingsError
+from manatee.errors import SettingsError
 from manatee.settings import load_settings
 
 if TYPE_CHECKING:
-    from manatee.client import ManateeClient
     from manatee.ledger import LogTrust, SignedCheckpoint
-    from manatee.records import AuditEvent
-
-_WAIT_SECONDS = 10.0
-"""How long an event of a moment ago may take into the log."""
 
 
 def audit(
@@ -32,16 +26,26 @@ def audit(
         Path | None,
         typer.Option(help="JSON: origin, log_key, witnesses, quorum. Proves every event."),
     ] = None,
+    kept: Annotated[
+        Path | None,
+        typer.Option(
+            help="A checkpoint of yours: the log must have grown from it, then it is the newest."
+            " Made if it is not there."
+        ),
+    ] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """List who did what and when; with --trust, prove that each event is in the audit log.
 
     Without --trust the list is the service's word.
     """
+    if kept is not None and trust is None:
+        raise SettingsError("--kept needs --trust: a checkpoint is believed by the log's key.")
+    newest = None
     client = open_client()
     events = list(client.audit(dataset=dataset, project=project, person=person, job=job))
     if trust is not None:
-        _prove(client, events, read_log_trust(trust))
+        newest = prove_events(client, events, read_log_trust(trust), kept)
     if output is Format.JSON:
         print_json({"proved": trust is not None, "events": events})
         return
@@ -62,7 +66,9 @@ def audit(
             for event in events
         ],
     )
-    word = "proved to be in the log" if trust is not None else "not proved: give --trust"
+    word = "not proved: give --trust"
+    if newest is not None:
+        word = f"proved to be in the log of now {newest.checkpoint.size} events"
     typer.echo(f"{len(events)} events, {word}", err=True)
 
 
@@ -80,32 +86,6 @@ def read_log_trust(path: Path) -> LogTrust:
         return read_record(path.read_bytes(), LogTrust, what="trust")
     except OSError as error:
         raise SettingsError(f"{path} cannot be read ({error.strerror}).") from error
-
-
-def _prove(client: ManateeClient, events: Sequence[AuditEvent], trust: LogTrust) -> None:
-    from manatee._clock import monotonic
-    from manatee.ledger import parse_log_proof, verify_log_proof
-    from manatee.records import canonical_json
-
-    deadline = monotonic() + _WAIT_SECONDS
-    roots: dict[int, bytes] = {}
-    for event in events:
-        while True:
-            try:
-                proof = client.audit_proof(event.number)
-                break
-            except NotFoundError:
-                if monotonic() > deadline:
-                    raise
-                time.sleep(0.2)
-        held = verify_log_proof(proof, canonical_json(event), trust)
-        tree = parse_log_proof(proof).signed.checkpoint
-        if roots.setdefault(tree.size, tree.root) != tree.root:
-            raise LedgerError(f"the log signed two trees of {tree.size} events: it is forked.")
-        if held.index != event.number - 1:
-            raise LedgerError(
-                f"event {event.number} stands in the log in another place than its number says."
-            )
 
 
 def check(

@@ -465,6 +465,14 @@ class ManateeClient:
         """
         return self._call("GET", f"/v1/audit/{number}/proof")
 
+    def audit_growth(self, since: int) -> bytes:
+        """Return the audit log's checkpoint, with the proof that it grew from so many events.
+
+        Raises:
+            LedgerError: It holds fewer.
+        """
+        return self._call("GET", f"/v1/audit/growth?since={since}")
+
     # --- jobs -----------------------------------------------------------------------------------
 
     def submit(self, manifest: JobManifest) -> JobAnswer:

@@ -14,6 +14,7 @@ from manatee.ledger._checkpoint import (
 )
 from manatee.ledger._entry_log import EntryLog
 from manatee.ledger._files_http import log_app
+from manatee.ledger._growth import Growth, parse_growth, verify_growth
 from manatee.ledger._hashing import EMPTY_ROOT, leaf_hash, node_hash
 from manatee.ledger._ledger import Ledger, LogReader, create_log
 from manatee.ledger._log_proof import (
@@ -55,6 +56,7 @@ __all__ = [
     "EMPTY_ROOT",
     "Checkpoint",
     "EntryLog",
+    "Growth",
     "Ledger",
     "LogProof",
     "LogReader",
@@ -80,6 +82,7 @@ __all__ = [
     "new_signer",
     "node_hash",
     "parse_checkpoint",
+    "parse_growth",
     "parse_key",
     "parse_log_proof",
     "parse_note",
@@ -95,6 +98,7 @@ __all__ = [
     "verify_checkpoint",
     "verify_consistency",
     "verify_cosignature",
+    "verify_growth",
     "verify_inclusion",
     "verify_log_proof",
     "verify_note",

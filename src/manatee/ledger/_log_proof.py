@@ -8,6 +8,7 @@ import msgspec
 
 from manatee.errors import LedgerError, MalformedError
 from manatee.ledger._checkpoint import (
+    Checkpoint,
     SignedCheckpoint,
     parse_checkpoint,
     parse_decimal,
@@ -109,6 +110,30 @@ def parse_log_proof(data: bytes) -> LogProof:
     )
 
 
+def verify_trusted(
+    signed: SignedCheckpoint, trust: LogTrust
+) -> tuple[Checkpoint, tuple[tuple[str, int], ...]]:
+    """Check that a tree is a trusted log's, and that enough witnesses saw it.
+
+    Returns:
+        The checkpoint, and the trusted witnesses that cosigned it, with the moment of each.
+
+    Raises:
+        MalformedError: The trust cannot be read.
+        LedgerError: It is another log's, a signature does not hold, or too few cosigned.
+    """
+    log_key, witnesses = trust.keys()
+    checkpoint = verify_checkpoint(signed, origin=trust.origin, key=log_key)
+    # witnesses vouch that everybody is shown this tree
+    times = ((key.name, verify_cosignature(signed, key)) for key in witnesses)
+    cosigners = tuple((name, moment) for name, moment in times if moment is not None)
+    if len(cosigners) < trust.quorum:
+        raise LedgerError(
+            f"{len(cosigners)} trusted witness(es) cosigned the tree; {trust.quorum} are needed."
+        )
+    return checkpoint, cosigners
+
+
 def verify_log_proof(proof: bytes, entry: bytes, trust: LogTrust) -> LoggedEntry:
     """Check that a trusted log holds an entry, and that enough witnesses saw that tree.
 
@@ -120,18 +145,10 @@ def verify_log_proof(proof: bytes, entry: bytes, trust: LogTrust) -> LoggedEntry
         LedgerError: The entry is not in the tree, the tree is another log's, a signature does not
             hold, or too few witnesses cosigned.
     """
-    log_key, witnesses = trust.keys()
     parsed = parse_log_proof(proof)
-    # 1. the checkpoint is the log's
-    checkpoint = verify_checkpoint(parsed.signed, origin=trust.origin, key=log_key)
-    # 2. enough witnesses vouch that everybody is shown this tree
-    times = ((key.name, verify_cosignature(parsed.signed, key)) for key in witnesses)
-    cosigners = tuple((name, moment) for name, moment in times if moment is not None)
-    if len(cosigners) < trust.quorum:
-        raise LedgerError(
-            f"{len(cosigners)} trusted witness(es) cosigned the tree; {trust.quorum} are needed."
-        )
-    # 3. the entry is in that tree
+    # 1. the tree is the log's, and enough witnesses saw it
+    checkpoint, cosigners = verify_trusted(parsed.signed, trust)
+    # 2. the entry is in that tree
     verify_inclusion(
         leaf_hash(entry), parsed.index, checkpoint.size, parsed.hashes, checkpoint.root
     )

@@ -12,20 +12,17 @@ from manatee._clock import Clock
 from manatee.errors import LedgerError, MalformedError, StoreError
 from manatee.ledger._checkpoint import (
     Checkpoint,
-    SignedCheckpoint,
     cosign,
     parse_checkpoint,
-    parse_decimal,
-    parse_hash,
     verify_checkpoint,
 )
+from manatee.ledger._growth import MAX_GROWTH_BYTES, parse_growth
 from manatee.ledger._hashing import EMPTY_ROOT
-from manatee.ledger._log_proof import MAX_PROOF_HASHES
-from manatee.ledger._note import COSIGNATURE, MAX_NOTE_BYTES, NoteKey, NoteSigner
+from manatee.ledger._note import COSIGNATURE, NoteKey, NoteSigner
 from manatee.ledger._proofs import verify_consistency
 from manatee.ledger._storage import LogFolder
 
-MAX_REQUEST_BYTES = MAX_NOTE_BYTES + 8192
+MAX_REQUEST_BYTES = MAX_GROWTH_BYTES
 SIZE_TYPE = "text/x.tlog.size"
 
 
@@ -40,20 +37,6 @@ class WitnessAnswer:
 
 def _refusal(status: int, reason: str) -> WitnessAnswer:
     return WitnessAnswer(status, f"{reason}\n".encode())
-
-
-def _parse(body: bytes) -> tuple[int, tuple[bytes, ...], SignedCheckpoint]:
-    if len(body) > MAX_REQUEST_BYTES:
-        raise MalformedError(f"a request has over {MAX_REQUEST_BYTES} bytes.")
-    head, separator, note = body.partition(b"\n\n")
-    try:
-        lines = head.decode("ascii").split("\n")
-    except UnicodeDecodeError as error:
-        raise MalformedError("the request's head is not ASCII.") from error
-    if not separator or not lines[0].startswith("old ") or len(lines) > 1 + MAX_PROOF_HASHES:
-        raise MalformedError("a request is an old size, a proof and a checkpoint.")
-    old_size = parse_decimal(lines[0].removeprefix("old "), what="the old size")
-    return old_size, tuple(parse_hash(line) for line in lines[1:]), parse_checkpoint(note)
 
 
 class Witness:
@@ -90,9 +73,10 @@ class Witness:
         """
         # 1. strict parse
         try:
-            old_size, proof, signed = _parse(body)
+            growth = parse_growth(body)
         except MalformedError as error:
             return _refusal(400, error.message)
+        signed, old_size = growth.signed, growth.old_size
         checkpoint = signed.checkpoint
         # 2. a log that this witness watches, and its signature
         key = self._logs.get(checkpoint.origin)
@@ -111,7 +95,9 @@ class Witness:
                 return WitnessAnswer(409, f"{last.size}\n".encode(), SIZE_TYPE)
             # 4. grown by appending alone
             try:
-                verify_consistency(old_size, checkpoint.size, proof, last.root, checkpoint.root)
+                verify_consistency(
+                    old_size, checkpoint.size, growth.hashes, last.root, checkpoint.root
+                )
             except LedgerError as error:
                 return _refusal(422, error.message)
             # 5. remember, then sign

@@ -14,11 +14,11 @@ from manatee.errors import (
     SettingsError,
 )
 from manatee.ledger._checkpoint import parse_decimal, verify_cosignature
+from manatee.ledger._growth import Growth
 from manatee.ledger._ledger import Ledger
 from manatee.ledger._note import COSIGNATURE, NoteKey, NoteSignature, parse_key, parse_signatures
 from manatee.ledger._sources import TIMEOUT_SECONDS, check_address, request
 from manatee.ledger._witness import MAX_REQUEST_BYTES, SIZE_TYPE
-from manatee.records import to_base64
 
 MAX_AT_ONCE = 16
 """Witnesses that are asked at the same time."""
@@ -124,11 +124,10 @@ def _post(
         raise ServiceUnreachableError(f"witness {witness.key.name} did not answer in time.")
     signed = ledger.checkpoint()
     proof = ledger.reader.consistency(old_size, signed.checkpoint.size)
-    head = "\n".join([f"old {old_size}", *map(to_base64, proof), "", ""])
     return request(
         witness.url,
         "add-checkpoint",
-        body=head.encode() + signed.encode(),
+        body=Growth(old_size, proof, signed).encode(),
         at_most=MAX_REQUEST_BYTES,
         timeout=left,
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from manatee.errors import ConflictError, LedgerError, NotFoundError
 from manatee.ledger import (
     ED25519,
+    Growth,
     Ledger,
     LogReader,
     LogTrust,
@@ -65,6 +66,18 @@ class AuditLog:
         if index >= self.size():
             raise NotFoundError("the event is not in the log yet.", hint="Ask again in a moment.")
         return self._reader().proof(index).encode()
+
+    def growth(self, since: int) -> bytes:
+        """Return the proof that the log grew from its first `since` entries, as text.
+
+        Raises:
+            LedgerError: The log is shorter: it was cut, put back or begun anew.
+        """
+        signed = self.checkpoint()
+        size = signed.checkpoint.size
+        if since > size:
+            raise LedgerError(f"the log holds {size} events; it had more if you saw {since}.")
+        return Growth(since, self._reader().consistency(since, size), signed).encode()
 
     def entries(self) -> Iterator[bytes]:
         """Yield all entries, each checked to lie under the signed root at the end.
