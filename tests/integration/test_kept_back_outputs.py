@@ -15,7 +15,7 @@ from manatee.jobs import JobState
 from manatee.records import Review
 from manatee.store import Job
 from manatee.testing import ControlPlane
-from manatee.testing._control_plane import OUTPUTS, RUNTIME, guest_result
+from manatee.testing._control_plane import RUNTIME, guest_result
 from manatee.testing._memory_backend import GuestScript
 
 
@@ -88,15 +88,14 @@ def test_nor_what_a_stop_kept_back(desk: Desk) -> None:
 
 
 def test_a_failed_job_shows_its_statement(desk: Desk) -> None:
-    """There was nothing to decide on, and it may hold a report that was paid for."""
+    """It left nothing to decide on, and may hold a report that was paid for."""
     desk.plane.place.default_script = GuestScript(
-        outputs=OUTPUTS, result=lambda plan: guest_result(plan, succeeded=False)
+        outputs=None, result=lambda plan: guest_result(plan, succeeded=False, sealed=None)
     )
     desk.job = desk.plane.submit(submission=2)
     desk.plane.approve(desk.job)
     desk.reconciler.settle()
     assert desk.plane.state(desk.job) is JobState.FAILED
-    assert desk.plane.store.jobs.get(desk.job.id).outputs_digest
     assert not desk.is_withheld("alice")
 
 

@@ -201,12 +201,12 @@ def _check_not_withheld(request: Request, account: Account, job: Job) -> None:
     """Check that the caller may see what a run says of outputs that people have to release.
 
     It names and counts them, though it proves no guess at them; before somebody decided, and after
-    a no, that is for those who decide. A failed job left nothing to decide on.
+    a no, that is for those who decide. A failed run leaves no outputs.
 
     Raises:
         ConflictError: The outputs were not released.
     """
-    if job.outputs_digest is None or job.state in (JobState.RELEASED, JobState.FAILED):
+    if job.outputs_digest is None or job.state is JobState.RELEASED:
         return
     datasets = context_of(request).store.datasets
     entries = [datasets.get(use.name, use.version) for use in job.manifest.datasets]

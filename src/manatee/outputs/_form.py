@@ -9,7 +9,7 @@ from typing import Any
 
 from manatee.errors import ManateeError
 from manatee.outputs._clean import KNOWN_ERRORS
-from manatee.outputs._subject import Subject, cell_outputs, check, code_cells, numbered
+from manatee.outputs._subject import Subject, cell_outputs, check, code_cells, first_of
 from manatee.records import OutputCheck
 
 _NOTEBOOK_MEMBERS = frozenset({"cells", "metadata", "nbformat", "nbformat_minor"})
@@ -76,7 +76,7 @@ def notebook_form(subject: Subject) -> OutputCheck:
     wrong |= {
         item.cell for item in cell_outputs(subject) if not _output_fits(item.output, len(cells))
     }
-    problem = f"Unexpected members, numbers or metadata in {numbered(wrong)}." if wrong else ""
+    problem = f"Unexpected members, numbers or metadata in {first_of(wrong)}." if wrong else ""
     metadata = subject.notebook.get("metadata", {})
     every = subject.notebook.get("cells")
     if not subject.notebook.keys() <= _NOTEBOOK_MEMBERS or not isinstance(every, list):
@@ -102,7 +102,7 @@ def no_tracebacks(subject: Subject) -> OutputCheck:
             or item.output.get("ename") not in tuple(KNOWN_ERRORS)
         )
     }
-    problem = f"An error's text or own class is in {numbered(cells)}." if cells else ""
+    problem = f"An error's text or own class is in {first_of(cells)}." if cells else ""
     return check("no-tracebacks", "No error texts", problem, "None.")
 
 

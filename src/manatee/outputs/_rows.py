@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from manatee.errors import ManateeError
 from manatee.outputs._columns import Column, Key, printed_keys, read_columns
 from manatee.outputs._form import unreadable
-from manatee.outputs._subject import Subject, check
+from manatee.outputs._subject import Subject, check, first_of
 from manatee.outputs._tokens import Piece, Place, pieces
 from manatee.records import OutputCheck
 
@@ -51,17 +51,23 @@ def private_rows_and_values(subject: Subject) -> tuple[OutputCheck, OutputCheck]
             single += sum(_single_values(column, spoken) for column in columns)
     except ManateeError as error:
         return unreadable(*_ROWS, error), unreadable(*_VALUES, error)
-    where = ", ".join(sorted({f"{place.kind} {place.number}" for place in places})[:10])
-    rows = f"A row of a private table stands in {where}." if places else ""
+    rows = f"A row of a private table stands in {_first(places)}." if places else ""
     values = (
         f"More than {MAX_UNIQUE_VALUES} values that only one row has stand in the outputs."
         if single > MAX_UNIQUE_VALUES
         else ""
     )
     return (
-        check(*_ROWS, rows, f"{len(printed)} pieces of output compared with every row."),
+        check(*_ROWS, rows, "All output was compared with every row."),
         check(*_VALUES, values, f"At most {MAX_UNIQUE_VALUES} single values."),
     )
+
+
+def _first(places: set[Place]) -> str:
+    kind = min(place.kind for place in places)
+    numbers = {place.number for place in places if place.kind == kind}
+    more = " and others" if len(places) > len(numbers) == 1 else ""
+    return first_of(numbers, kind) + more
 
 
 def _flagged(printed: list[_Printed], columns: list[Column], margin: int) -> set[Place]:

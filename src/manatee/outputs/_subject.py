@@ -103,12 +103,19 @@ def cell_text(mime: str, content: Any) -> str | None:
 
 
 def check(name: str, title: str, problem: str = "", passed: str = "") -> OutputCheck:
-    """Return one check's record: failed if there is a problem, with that as its reason."""
+    """Return one check's record: failed if there is a problem, with that as its reason.
+
+    Reasons are said of outputs that stay, too. So they hold no size and no count that a run can
+    choose: at most where the first problem is.
+    """
     return OutputCheck(name=name, title=title, passed=not problem, reason=problem or passed)
 
 
-def numbered(cells: set[int] | list[int]) -> str:
-    """Return cell numbers for a reason: at most ten, in order."""
-    ordered = sorted(set(cells))
-    shown = ", ".join(map(str, ordered[:10])) + (", …" if len(ordered) > 10 else "")
-    return f"cell {shown}" if len(ordered) == 1 else f"cells {shown}"
+def first_of(numbers: set[int] | list[int], what: str = "cell") -> str:
+    """Return the first number for a reason, and whether there are more.
+
+    Not all of them: which cells fail a check is the code's to choose, and reasons leave where
+    outputs do not.
+    """
+    more = " and others" if len(set(numbers)) > 1 else ""
+    return f"{what} {min(numbers)}{more}"

@@ -11,9 +11,9 @@ from manatee.outputs._subject import (
     cell_outputs,
     check,
     ending,
+    first_of,
     joined,
     mime_bundle,
-    numbered,
 )
 from manatee.records import OutputCheck, OutputFile, parse_json, unbase64
 
@@ -30,7 +30,7 @@ def mime_types(subject: Subject) -> OutputCheck:
         for item in cell_outputs(subject)
         if any(mime not in subject.policy.allowed_mime_types for mime in mime_bundle(item.output))
     }
-    problem = f"A kind of output that may not leave is in {numbered(cells)}." if cells else ""
+    problem = f"A kind of output that may not leave is in {first_of(cells)}." if cells else ""
     listed = ", ".join(subject.policy.allowed_mime_types)
     return check("mime-types", "Only listed kinds of output", problem, f"All of: {listed}.")
 
@@ -43,7 +43,7 @@ def active_content(subject: Subject) -> OutputCheck:
         if any(_ACTIVE.search(mime) for mime in mime_bundle(item.output))
     }
     metadata = subject.notebook.get("metadata", {})
-    problem = f"Active content is in {numbered(cells)}." if cells else ""
+    problem = f"Active content is in {first_of(cells)}." if cells else ""
     if isinstance(metadata, dict) and "widgets" in metadata:
         problem = "The notebook holds the state of widgets."
     return check("active-content", "Nothing active", problem, "No HTML, script or widget.")
@@ -66,14 +66,14 @@ def _file_problem(file: OutputFile) -> str:
 
 def file_types(subject: Subject) -> OutputCheck:
     """Refuse files of an unlisted ending, or whose content is not what the ending says."""
-    problems = []
+    problems: dict[int, str] = {}
     for number, file in enumerate(subject.files, start=1):
         if ending(file.path) not in subject.policy.allowed_file_types:
-            problems.append(f"file {number} has an ending that may not leave")
+            problems[number] = "has an ending that may not leave"
         elif problem := _file_problem(file):
-            problems.append(f"file {number} {problem}")
-    text = f"{len(problems)} files: {'; '.join(problems[:5])}." if problems else ""
-    return check("file-types", "Files are what they seem", text, f"{len(subject.files)} files.")
+            problems[number] = problem
+    first = f"File {min(problems)} {problems[min(problems)]}." if problems else ""
+    return check("file-types", "Files are what they seem", first, "Every one is.")
 
 
 def _image_problem(mime: str, content: Any) -> str:

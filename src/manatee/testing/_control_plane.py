@@ -91,7 +91,7 @@ class SettableClock:
 
 
 def guest_result(
-    plan: GuestPlan, *, succeeded: bool = True, passed: bool = True, sealed: bytes = OUTPUTS
+    plan: GuestPlan, *, succeeded: bool = True, passed: bool = True, sealed: bytes | None = OUTPUTS
 ) -> GuestResult:
     """Return the result an honest guest would give, signed by a fresh key."""
     job_digest = digest_record(plan.manifest)
@@ -106,9 +106,9 @@ def guest_result(
             job_digest=job_digest,
             exit=status,
             outputs=(),
-            sealed_outputs=FileEntry(
-                path="outputs.age", sha256=digest_bytes(sealed), size=len(sealed)
-            ),
+            sealed_outputs=None
+            if sealed is None
+            else FileEntry(path="outputs.age", sha256=digest_bytes(sealed), size=len(sealed)),
             disclosure=DisclosureRecord(
                 policy_digest=plan.manifest.output_policy_digest,
                 checks=(OutputCheck(name="size", title="Size", passed=passed, reason="1 file"),),

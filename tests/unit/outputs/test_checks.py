@@ -212,3 +212,49 @@ def test_nesting_too_deep_to_check_is_refused() -> None:
     for act in (clean_notebook, strip_errors, drop_html, failing):
         with pytest.raises(OutputCheckError, match="nested deeper"):
             act(book)
+
+
+def said(book: dict[str, Any], *files: OutputFile, rules: OutputPolicy) -> list[str]:
+    names = tuple(item.path for item in files)
+    record = check_outputs(notebook=book, files=files, declared=names, policy=rules, tables={})
+    return [item.reason for item in record.checks]
+
+
+def cells_of(*printed: str) -> dict[str, Any]:
+    book = notebook()
+    cell = book["cells"][0]
+    book["cells"] = [
+        {**cell, "id": f"c{number}", "outputs": [{**STREAM, "text": text}] if text else []}
+        for number, text in enumerate(printed)
+    ]
+    return book
+
+
+STRICT = {"max_total_bytes": 10, "max_cell_text_characters": 3, "max_files": 1}
+
+
+@pytest.mark.parametrize("rules", [policy(), policy(**STRICT)], ids=["passed", "failed"])
+def test_reasons_do_not_say_how_much_or_how_many(rules: OutputPolicy) -> None:
+    """They are said of outputs that stay: a size or a count would carry what the code puts in."""
+    few = said(cells_of("aaaa", "bbbb"), file("a.csv"), file("b.csv"), rules=rules)
+    many = said(
+        cells_of("a" * 17, "b" * 1909),
+        *(file(f"{number}.csv", b"1,2\n" * (number + 1)) for number in range(3)),
+        rules=rules,
+    )
+    assert few == many
+
+
+def test_reasons_do_not_say_which_but_for_the_first() -> None:
+    rules = policy(max_cell_text_characters=3)
+    some = said(cells_of("", "long", "", "long"), rules=rules)
+    others = said(cells_of("", "long", "long", "", "long"), rules=rules)
+    assert "More than 3 characters in cell 2 and others." in some
+    assert set(others) >= {reason for reason in some if "cell" in reason and "code" not in reason}
+    one = said(cells_of("", "long"), rules=rules)
+    assert "More than 3 characters in cell 2." in one
+
+
+def test_of_wrong_files_the_first_is_named() -> None:
+    wrong = said(notebook(), file("a.csv"), file("b.exe"), file("c.exe"), rules=policy())
+    assert "File 2 has an ending that may not leave." in wrong
